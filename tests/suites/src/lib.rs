@@ -3,6 +3,7 @@
 //!
 //! Dev-only: product crates may use it in tests and never depend on it.
 
+pub mod mint;
 pub mod net;
 pub mod skip;
 pub mod store;

@@ -38,10 +38,10 @@ pub async fn dial(socket: &Path, timeout: Duration) -> Result<Channel, Failure> 
         }))
         .await
         .map_err(|error| {
+            // The causes repeat each other; the innermost says what to do.
             let cause = anyhow::Error::new(error);
-            Failure::Unreachable(cause.context(format!(
-                "no controller answers at {shown}: is `pelago run controller` running as this user?"
-            )))
+            let cause = cause.root_cause();
+            Failure::Unreachable(anyhow::anyhow!("no controller answers at {shown}: {cause}"))
         })
 }
 

@@ -268,8 +268,9 @@ fn all(peers: &[&Row], wide: bool) -> String {
                 list(&peer.exports),
                 list(&peer.merges),
                 format!(
-                    "{} services, {} endpoints",
-                    peer.imported_services, peer.imported_endpoints
+                    "{}, {}",
+                    output::count(peer.imported_services as usize, "service"),
+                    output::count(peer.imported_endpoints as usize, "endpoint")
                 ),
             ];
             if wide {

@@ -31,7 +31,9 @@ impl Status {
                 }
             }
         }
-        output::print(reach.output, &clusters, |_| page(&clusters))?;
+        if !clusters.is_empty() || !reach.output.is_table() {
+            output::print(reach.output, &clusters, |_| page(&clusters))?;
+        }
         if let Some(failure) = unreachable {
             return Err(failure);
         }

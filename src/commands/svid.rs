@@ -78,11 +78,12 @@ pub async fn fetch(path: &Path) -> Result<X509svidResponse, Failure> {
         }))
         .await
         .map_err(|error| {
-            let cause = anyhow::Error::new(error).context(format!(
-                "no agent answers at {}: is `pelago run node` running here?",
+            let cause = anyhow::Error::new(error);
+            let cause = cause.root_cause();
+            Failure::Unreachable(anyhow::anyhow!(
+                "no agent answers at {}: {cause}",
                 path.display()
-            ));
-            Failure::Unreachable(cause)
+            ))
         })?;
     let mut request = tonic::Request::new(X509svidRequest {});
     request.metadata_mut().insert(

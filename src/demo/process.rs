@@ -88,7 +88,7 @@ impl Process {
         self.child.wait().await?;
         // What it started is reaped by others: gone when the group is empty.
         while group.is_some_and(|group| killpg(group, None).is_ok()) {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(())
     }

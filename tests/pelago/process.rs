@@ -10,32 +10,32 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary under test.
-pub fn pelago() -> Command {
+pub(crate) fn pelago() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pelago"));
     command.stdin(Stdio::null()).env_remove("PELAGO_CONTEXTS");
     command
 }
 
 /// Runs `pelago` to its end.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     pelago().args(arguments).output().unwrap()
 }
 
 /// What it wrote to standard error.
-pub fn errors(output: &Output) -> String {
+pub(crate) fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A running process whose lines can be waited for.
-pub struct Running {
-    pub child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
 
 impl Running {
     /// Starts it, reading both its outputs.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -64,7 +64,7 @@ impl Running {
     }
 
     /// Waits for a line that contains `text`.
-    pub fn says(&mut self, text: &str) -> String {
+    pub(crate) fn says(&mut self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
@@ -82,7 +82,7 @@ impl Running {
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
         nix::sys::signal::kill(pid, signal).unwrap();
     }
@@ -96,7 +96,7 @@ impl Drop for Running {
 }
 
 /// Whether a program is there; tells once if it is not.
-pub fn has(program: &str, for_what: &str) -> bool {
+pub(crate) fn has(program: &str, for_what: &str) -> bool {
     let there = Command::new(program)
         .arg("--version")
         .stdout(Stdio::null())
@@ -110,7 +110,7 @@ pub fn has(program: &str, for_what: &str) -> bool {
 }
 
 /// Writes a file under `folder`, its parents too.
-pub fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, text).unwrap();

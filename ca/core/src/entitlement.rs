@@ -9,7 +9,7 @@ use pelago_model::{Name, PartKind, RegistrationEntry, SpiffeId};
 use crate::caller::{Caller, Realm};
 
 /// The shortest lifetime in seconds that an entry may ask for.
-pub const MIN_TTL: u64 = 60;
+pub const MIN_TTL: u64 = 20;
 /// The longest lifetime in seconds that an entry may ask for: 7 days.
 pub const MAX_TTL: u64 = 7 * 24 * 3600;
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The shortest validity of a token in seconds.
-pub const MIN_TTL: u64 = 60;
+pub const MIN_TTL: u64 = 1;
 /// The longest validity of a token in seconds: 7 days.
 pub const MAX_TTL: u64 = 7 * 24 * 3600;
 /// The validity of a token in seconds unless asked otherwise: an hour.

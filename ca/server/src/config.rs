@@ -139,5 +139,5 @@ pub enum ConfigError {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const MIN_TTL: Duration = Duration::from_secs(60);
+const MIN_TTL: Duration = Duration::from_secs(20);
 const MAX_HINT: Duration = Duration::from_secs(24 * 3600);

@@ -190,7 +190,8 @@ impl<N: Net> App<N> {
             client: discovery::client(self.own, &self.settings),
             seed: self.seed,
         };
-        self.discovery.start(&scopes.discoveries, stream, self.keep, ready)
+        self.discovery
+            .start(&scopes.discoveries, stream, self.keep, ready)
     }
 
     fn follow_identity(&self, ready: Condition, scope: &Scope) {
@@ -293,7 +294,10 @@ fn write_lines(lines: Lines, to: AccessLog, scope: &Scope) {
     scope.spawn("access-log", async move {
         if let Err(error) = lines.write(to).await {
             let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "the access log cannot be written: connections go on unlogged");
+            tracing::error!(
+                error,
+                "the access log cannot be written: connections go on unlogged"
+            );
         }
     });
 }
@@ -309,6 +313,11 @@ impl<N> std::fmt::Debug for Ground<N> {
 
 impl<N: Net> std::fmt::Debug for App<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("id", &self.own).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("id", &self.own)
+            .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

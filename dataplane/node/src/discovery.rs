@@ -80,6 +80,9 @@ impl Discovery {
             "snapshots",
             keep_what_is_whole(keep, own, snapshots, status, drain),
         );
+        if self.resumed {
+            ready.met();
+        }
         let usable = Usable {
             status: self.status.clone(),
             resumed: self.resumed,

@@ -9,6 +9,8 @@ mod config;
 mod discovery;
 mod endpoint;
 mod enrolment;
+#[cfg(test)]
+mod mint;
 mod placement;
 mod process;
 mod ready;

@@ -106,7 +106,11 @@ async fn serve(kind: &str, config: Config) -> Result<(), RunError> {
         () = &mut told => Ok(()),
     };
     let drained = running.drain(DRAIN).await;
-    tracing::info!(finished = drained.finished, cut = drained.cut.len(), "ended");
+    tracing::info!(
+        finished = drained.finished,
+        cut = drained.cut.len(),
+        "ended"
+    );
     ended
 }
 

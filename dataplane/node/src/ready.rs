@@ -1,10 +1,11 @@
 //! Whether this process may be sent work, kept up to date from what it holds.
 
+use std::time::Duration;
+
 use pelago_identity::{Identity, State};
 use pelago_runtime::admin::Condition;
 use pelago_runtime::scope::Drain;
 use pelago_runtime::telemetry::Gauge;
-use std::time::Duration;
 
 /// Follows the identity until the drain: the condition, and when the own SVID expires.
 pub(crate) async fn follow_identity(

@@ -108,13 +108,21 @@ impl RawNode {
         match self.inbound_plaintext.as_deref() {
             None | Some("refuse") => {}
             Some("permit") => {
-                return Err(ConfigFault::not_served("inboundPlaintext", "permit", "refuse"));
+                return Err(ConfigFault::not_served(
+                    "inboundPlaintext",
+                    "permit",
+                    "refuse",
+                ));
             }
             Some(other) => {
                 return Err(ConfigFault::misfit("inboundPlaintext", other, "refuse"));
             }
         }
-        if self.dns.as_ref().is_some_and(|dns| dns.capture == Some(true)) {
+        if self
+            .dns
+            .as_ref()
+            .is_some_and(|dns| dns.capture == Some(true))
+        {
             return Err(ConfigFault::not_served("dns.capture", "true", "false"));
         }
         if let Some(services) = &self.services {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pelago_net::{DialOptions, Net as _};
+use tests_suites::mint::{NOW, UNTIL};
 
 use super::*;
 
@@ -102,4 +103,35 @@ async fn a_tunnel_that_died_unnoticed_is_dialled_anew_at_once() {
     converse(stream, "after").await;
     let _before = web.line().await;
     assert_eq!(web.line().await["attempts"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_svid_that_expires_opens_nothing_more_in_its_old_tunnel() {
+    let mut world = World::new();
+    let workloads = vec![
+        workload("east", "web", 1, &[]),
+        workload("east", "api", 2, &["api"]),
+    ];
+    world.tell("east", of(vec![service("api")], workloads, Vec::new()));
+    let api = world.node("east", "api", 2).await;
+    api.program(&world, 2, "api").await;
+    world.until = NOW + 60;
+    let web = world.node("east", "web", 1).await;
+    world.until = UNTIL;
+    let (_, open) = web.call("api").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let (_, stream) = web.call("api").await.unwrap();
+    converse(stream, "in time").await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!(
+        web.call("api").await.unwrap_err(),
+        2,
+        "the tunnel is there, the right is not"
+    );
+    assert_eq!(
+        web.call("api").await.unwrap_err(),
+        2,
+        "nor is there another tunnel"
+    );
+    converse(open, "what was open may end").await;
 }

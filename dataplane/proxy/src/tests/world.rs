@@ -17,7 +17,7 @@ use pelago_net::{
 use pelago_runtime::clock::{Clock, TokioClock, UnixTime};
 use pelago_runtime::scope::Scope;
 use pelago_runtime::telemetry::Metrics;
-use tests_suites::mint::{Authority, NOW, Spec};
+use tests_suites::mint::{Authority, FROM, NOW, Spec, UNTIL};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream,
 };
@@ -44,6 +44,8 @@ pub(crate) fn key(name: &str) -> ServiceKey {
 pub(crate) struct World {
     pub(crate) fabric: Fabric,
     pub(crate) scope: Scope,
+    /// When SVIDs issued from now on expire, Unix seconds.
+    pub(crate) until: u64,
     clock: Clock,
     clusters: BTreeMap<&'static str, Cluster>,
 }
@@ -85,6 +87,7 @@ impl World {
         Self {
             fabric: Fabric::new(),
             scope: Scope::new("test"),
+            until: UNTIL,
             clock: Arc::new(TokioClock::starting_at(UnixTime::from_secs(NOW))),
             clusters: clusters.into(),
         }
@@ -102,9 +105,8 @@ impl World {
 
     /// The SVID of an identity, issued by the cluster.
     pub(crate) fn svid(&self, cluster: &str, id: &SpiffeId) -> Arc<Svid> {
-        let minted = self.clusters[cluster]
-            .intermediate
-            .leaf(&Spec::leaf(id.as_str()));
+        let spec = Spec::leaf(id.as_str()).valid(FROM, self.until);
+        let minted = self.clusters[cluster].intermediate.leaf(&spec);
         Arc::new(Svid::new(minted.chain, minted.pkcs8.into()).unwrap())
     }
 

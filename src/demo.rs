@@ -4,7 +4,9 @@
 //! real certificates, tunnels, sockets and files. Start with [`steps`].
 
 mod app;
+mod command;
 mod files;
+mod index;
 mod intruder;
 mod layout;
 mod logs;

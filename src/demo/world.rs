@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pelago_wire::admin::mesh_admin_client::MeshAdminClient;
 use pelago_wire::admin::trust_admin_client::TrustAdminClient;
 use pelago_wire::admin::{CreateNodeTokenRequest, StatusRequest, StatusResponse};
-use serde::Serialize;
-use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
 
+use super::command;
 use super::files;
+use super::index;
 use super::layout::{CLUSTERS, Layout, MEMBERS, Member, port};
 use super::process::{Process, Recipe};
 use crate::admin;
@@ -39,7 +39,7 @@ impl World {
         Ok(Self {
             layout,
             program,
-            python: find("python3"),
+            python: command::find("python3"),
             processes: BTreeMap::new(),
         })
     }
@@ -62,7 +62,7 @@ impl World {
         for cluster in CLUSTERS {
             self.settled(cluster).await?;
         }
-        self.write_index()?;
+        index::write(&self.layout, &self.processes)?;
         Ok(format!(
             "2 controllers, 2 gateways, {} nodes, {} processes in all",
             MEMBERS.len(),
@@ -114,7 +114,7 @@ impl World {
         self.start_controller(cluster)?;
         self.start_parts(cluster)?;
         self.settled(cluster).await?;
-        self.write_index()
+        index::write(&self.layout, &self.processes)
     }
 
     /// Kills every process of a cluster at once and reaps them; gives the
@@ -194,36 +194,11 @@ impl World {
     /// Exit code 1 with what it said when it fails.
     pub(super) async fn command(
         &self,
-        contexts: &std::path::Path,
+        contexts: &Path,
         arguments: &[&str],
         input: &str,
     ) -> Result<String, Failure> {
-        let mut child = tokio::process::Command::new(&self.program)
-            .args(arguments)
-            .env(crate::contexts::VARIABLE, contexts)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(Failure::failed)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin
-                .write_all(input.as_bytes())
-                .await
-                .map_err(Failure::failed)?;
-        }
-        let output = child.wait_with_output().await.map_err(Failure::failed)?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("pelago: ");
-        Err(Failure::Failed(anyhow::anyhow!("{last}")))
+        command::run(&self.program, contexts, arguments, input).await
     }
 
     /// Waits for `condition`, watching that no process ends meanwhile.
@@ -283,7 +258,7 @@ impl World {
                     return Err(Failure::Failed(anyhow::anyhow!("{synced} are")));
                 }
                 for address in world.health(cluster) {
-                    ready(address).await?;
+                    command::ready(address).await?;
                 }
                 Ok(Some(()))
             },
@@ -356,7 +331,7 @@ impl World {
         self.start_recipe(&name, arguments)
     }
 
-    fn run(&mut self, name: &str, role: &str, config: &std::path::Path) -> Result<(), Failure> {
+    fn run(&mut self, name: &str, role: &str, config: &Path) -> Result<(), Failure> {
         let config = format!("--config={}", config.display());
         let arguments = ["run", role, "--stop-with-stdin", &config]
             .map(str::to_owned)
@@ -374,64 +349,6 @@ impl World {
         self.processes.insert(name.to_owned(), recipe.start()?);
         Ok(())
     }
-
-    /// Writes `demo.json`: every process, for other programs to attach.
-    fn write_index(&self) -> Result<(), Failure> {
-        let processes = self
-            .processes
-            .iter()
-            .map(|(name, process)| self.entry(name, process))
-            .collect();
-        let index = Index {
-            contexts: self.layout.contexts(),
-            processes,
-        };
-        let text = serde_json::to_string_pretty(&index).map_err(Failure::failed)?;
-        std::fs::write(self.layout.dir.join("demo.json"), text).map_err(Failure::failed)
-    }
-
-    fn entry(&self, name: &str, process: &Process) -> Entry {
-        let (cluster, part) = name.split_once('/').unwrap_or((name, ""));
-        let member = MEMBERS.iter().find(|member| {
-            member.cluster == cluster && part.trim_end_matches("-app") == member.name
-        });
-        let (kind, address, metrics) = match (part, member) {
-            ("controller", _) => {
-                let ip = self.layout.controller(cluster);
-                (
-                    "controller",
-                    SocketAddr::new(ip, port::CONTROL),
-                    Some(SocketAddr::new(ip, port::CONTROLLER_METRICS)),
-                )
-            }
-            (part, Some(member)) if part.ends_with("-app") => {
-                ("workload", self.layout.member(member, port::APP), None)
-            }
-            (_, Some(member)) => (
-                "node",
-                self.layout.member(member, port::SOCKS),
-                Some(self.layout.member(member, port::METRICS)),
-            ),
-            _ => {
-                let address = self.layout.gateway(cluster);
-                (
-                    "gateway",
-                    address,
-                    Some(SocketAddr::new(address.ip(), port::METRICS)),
-                )
-            }
-        };
-        Entry {
-            name: name.to_owned(),
-            cluster: cluster.to_owned(),
-            kind,
-            pid: process.pid(),
-            address,
-            metrics,
-            socket: matches!(kind, "controller" | "node").then(|| self.layout.socket(name)),
-            log: process.recipe.log.clone(),
-        }
-    }
 }
 
 /// The workloads of a cluster.
@@ -439,54 +356,6 @@ pub(super) fn members(cluster: &str) -> impl Iterator<Item = &'static Member> {
     MEMBERS
         .iter()
         .filter(move |member| member.cluster == cluster)
-}
-
-/// Where a program is, by the search path.
-#[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the search path is the user's, and this is the root"
-)]
-pub(super) fn find(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-}
-
-async fn ready(address: SocketAddr) -> Result<(), Failure> {
-    let get = async {
-        let mut stream = tokio::net::TcpStream::connect(address).await?;
-        stream
-            .write_all(b"GET /healthz/ready HTTP/1.1\r\nHost: health\r\nConnection: close\r\n\r\n")
-            .await?;
-        let mut answer = String::new();
-        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await?;
-        anyhow::ensure!(
-            answer.starts_with("HTTP/1.1 200"),
-            "{address} is not ready: {}",
-            answer.lines().last().unwrap_or_default()
-        );
-        Ok(())
-    };
-    get.await.map_err(Failure::Failed)
-}
-
-#[derive(Debug, Serialize)]
-struct Index {
-    contexts: PathBuf,
-    processes: Vec<Entry>,
-}
-
-#[derive(Debug, Serialize)]
-struct Entry {
-    name: String,
-    cluster: String,
-    kind: &'static str,
-    pid: Option<u32>,
-    address: SocketAddr,
-    metrics: Option<SocketAddr>,
-    socket: Option<PathBuf>,
-    log: PathBuf,
 }
 
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -48,11 +48,11 @@ fn killed_it_leaves_no_process_behind() {
         serde_json::from_slice(&std::fs::read(folder.path().join("demo.json")).unwrap()).unwrap();
     demo.child.kill().unwrap();
     demo.child.wait().unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     for pid in pids(&index) {
         while is_alive(pid) {
             assert!(
-                std::time::Instant::now() < deadline,
+                tokio::time::Instant::now() < deadline,
                 "process {pid} outlives its demo"
             );
             std::thread::yield_now();

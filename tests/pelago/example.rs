@@ -21,11 +21,15 @@ fn the_example_runs_as_written() {
     let readme = std::fs::read_to_string(source.join("README.md")).unwrap();
 
     let binary = Path::new(env!("CARGO_BIN_EXE_pelago")).parent().unwrap();
-    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
     let output = Command::new("timeout")
-        .args(["--kill-after=5", "60", "bash", "-c", &script(&readme)])
+        .args([
+            "--kill-after=5",
+            "60",
+            "bash",
+            "-c",
+            &script(binary, &readme),
+        ])
         .current_dir(folder.path())
-        .env("PATH", path)
         .env_remove("PELAGO_CONTEXTS")
         .output()
         .unwrap();
@@ -46,9 +50,11 @@ fn the_example_runs_as_written() {
 }
 
 /// Every block of shell, in order; what it starts ends with it.
-fn script(readme: &str) -> String {
-    let mut script =
-        "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n".to_owned();
+fn script(binary: &Path, readme: &str) -> String {
+    let mut script = format!(
+        "set -euo pipefail\nexport PATH=\"{}:$PATH\"\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n",
+        binary.display()
+    );
     for block in readme.split("```sh\n").skip(1) {
         let _ = writeln!(script, "{}", block.split("```").next().unwrap());
     }
@@ -73,12 +79,12 @@ fn copy(from: &Path, to: &Path) {
 fn lock() -> std::os::unix::net::UnixListener {
     use std::os::linux::net::SocketAddrExt as _;
     let name = std::os::unix::net::SocketAddr::from_abstract_name("pelago-127.65.0.0").unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(120);
     loop {
         match std::os::unix::net::UnixListener::bind_addr(&name) {
             Ok(lock) => return lock,
             Err(error) => assert!(
-                std::time::Instant::now() < deadline,
+                tokio::time::Instant::now() < deadline,
                 "another run holds 127.65.0.0/24: {error}"
             ),
         }

@@ -252,7 +252,7 @@ fn tokens_that_are_expired_reused_altered_or_for_another_server() {
 
     let expired = west.token(&["--ttl", "1s"]);
     // Wait for the very thing: the second after which the token is worthless.
-    let issued = std::time::Instant::now();
+    let issued = tokio::time::Instant::now();
     while issued.elapsed() < std::time::Duration::from_millis(2100) {
         std::thread::yield_now();
     }
@@ -292,7 +292,7 @@ fn a_peer_that_claims_what_is_not_its_own() {
 }
 
 fn until(controller: &Controller, holds: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(15);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(15);
     loop {
         let output = controller.cli(&["status", "-o", "json"]);
         let all: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -300,6 +300,6 @@ fn until(controller: &Controller, holds: impl Fn(&serde_json::Value) -> bool) ->
         if holds(&status) {
             return status;
         }
-        assert!(std::time::Instant::now() < deadline, "{status:#}");
+        assert!(tokio::time::Instant::now() < deadline, "{status:#}");
     }
 }

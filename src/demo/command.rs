@@ -82,3 +82,16 @@ pub(super) async fn ready(address: SocketAddr) -> Result<(), Failure> {
     };
     get.await.map_err(Failure::Failed)
 }
+
+/// Whether somebody listens there.
+///
+/// # Errors
+/// Exit code 1 when nobody does.
+pub(super) async fn listens(address: SocketAddr) -> Result<(), Failure> {
+    match TcpStream::connect(address).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::Failed(anyhow::anyhow!(
+            "nothing listens on {address}"
+        ))),
+    }
+}

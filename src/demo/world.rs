@@ -260,6 +260,9 @@ impl World {
                 for address in world.health(cluster) {
                     command::ready(address).await?;
                 }
+                for member in members(cluster).filter(|member| member.serves) {
+                    command::listens(world.layout.member(member, port::APP)).await?;
+                }
                 Ok(Some(()))
             },
         )

@@ -45,6 +45,15 @@ enum Command {
     /// Identities of workloads.
     #[command(subcommand)]
     Svid(SvidCommand),
+    /// Virtual machines (not served yet).
+    #[command(hide = true)]
+    Vm(Later),
+    /// Enrol this machine (not served yet).
+    #[command(hide = true)]
+    Enroll(Later),
+    /// Names by DNS (not served yet).
+    #[command(hide = true)]
+    Dns(Later),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.
@@ -52,6 +61,13 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Whatever follows a command that is not served yet.
+#[derive(Debug, clap::Args)]
+struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _words: Vec<String>,
 }
 
 /// Runs what was asked for.
@@ -83,6 +99,12 @@ impl Command {
             Self::Status(status) => wait(status.run(reach)),
             Self::Trust(trust) => wait(trust.run(reach)),
             Self::Svid(svid) => wait(svid.run(reach)),
+            Self::Vm(_) => Err(later("vm", "nodes enrol by `pelago node token`")),
+            Self::Enroll(_) => Err(later("enroll", "nodes enrol by `pelago node token`")),
+            Self::Dns(_) => Err(later(
+                "dns",
+                "the SOCKS5 entrance of a node resolves the mesh's names",
+            )),
             Self::Version => {
                 reach.none("version")?;
                 println!("pelago {}", env!("CARGO_PKG_VERSION"));
@@ -100,6 +122,12 @@ impl Command {
             }
         }
     }
+}
+
+fn later(command: &str, meanwhile: &str) -> Failure {
+    Failure::invalid(anyhow::anyhow!(
+        "`pelago {command}` is not served yet; until then, {meanwhile}"
+    ))
 }
 
 /// Commands are small: one thread is enough, two where the demo makes load.

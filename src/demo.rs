@@ -1,7 +1,7 @@
 //! `pelago demo`: two clusters on this machine, joined, called, and one lost.
 //!
 //! Everything is a process of this one binary on loopback addresses, with
-//! real certificates, tunnels, sockets and files. Start with [`steps`].
+//! real certificates, tunnels, sockets and files. Start with `steps`.
 
 mod app;
 mod command;

@@ -31,7 +31,7 @@ pub enum PeerCommand {
 /// What `peer token` is told.
 #[derive(Debug, Args)]
 pub struct Token {
-    /// A service of ours to show the peer: <namespace>/<name> or <namespace>/*.
+    /// A service of ours to show the peer: NAMESPACE/NAME or NAMESPACE/*.
     #[arg(long, value_name = "SERVICE")]
     export: Vec<ServicePattern>,
     /// A service that both clusters serve as one.

@@ -69,6 +69,9 @@ fn what_is_not_served_yet_is_refused_by_name() {
         ),
         (&["run", "dns", "--config", "x.yaml"], "run dns"),
         (&["peer", "token", "--trust", "share"], "--trust share"),
+        (&["vm", "token", "web-1"], "pelago vm"),
+        (&["enroll", "-"], "pelago enroll"),
+        (&["dns", "query", "web"], "pelago dns"),
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

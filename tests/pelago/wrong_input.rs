@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use pelago_store::{Expected, Key, RedbStore, Store as _, Swap};
+
 use crate::process::{Running, errors, pelago, write};
 
 /// A controller of its own folder, running.
@@ -199,6 +201,51 @@ fn state_of_another_cluster_or_in_use_is_refused() {
     refused(&controller.fails(), 1, &["east.example", "north.example"]);
     write(&controller.folder, "controller.yaml", &text);
     controller.resume();
+}
+
+#[test]
+fn state_written_by_a_newer_format_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut controller = Controller::start(folder.path(), "east", "east.example");
+    controller.process = None;
+    let file = controller.folder.join("state/store.redb");
+    let newer = br#"{"format":9,"oldest_reader":8,"writer":"pelago 9.0.0","cluster":"east"}"#;
+    put(&file, "meta/schema", newer);
+    refused(
+        &controller.fails(),
+        1,
+        &["format 9", "reader 8", "upgrade pelago"],
+    );
+    // What is there stays as the newer release wrote it.
+    assert_eq!(get(&file, "meta/schema"), newer);
+}
+
+fn put(file: &Path, key: &str, value: &[u8]) {
+    block_on(async {
+        let store = RedbStore::open(file).await.unwrap();
+        let key = Key::new(key).unwrap();
+        let swap = store
+            .compare_and_swap(&key, Expected::Any, Some(value.to_vec()))
+            .await
+            .unwrap();
+        assert!(matches!(swap, Swap::Done(_)));
+    });
+}
+
+fn get(file: &Path, key: &str) -> Vec<u8> {
+    block_on(async {
+        let store = RedbStore::open(file).await.unwrap();
+        store
+            .get(&Key::new(key).unwrap())
+            .await
+            .unwrap()
+            .unwrap()
+            .value
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().unwrap().block_on(work)
 }
 
 #[test]

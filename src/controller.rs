@@ -166,6 +166,11 @@ impl Controller {
         &self.id
     }
 
+    /// Shows what the CA counts, and when its certificates expire.
+    pub fn register(&self, metrics: &Metrics) {
+        self.ca.register(metrics);
+    }
+
     fn control_routes(&self) -> tonic::service::Routes {
         tonic::service::Routes::new(self.ca.trust_service())
             .add_service(self.federation.discovery_service())
@@ -246,7 +251,9 @@ async fn run(config: &ControllerConfig, settings: Settings) -> anyhow::Result<()
     let scope = Scope::new("controller");
     let readiness = Readiness::new();
     let serving = readiness.condition("serving", "starting");
-    let router = pelago_runtime::admin::router(Metrics::new(), readiness);
+    let registry = Metrics::new();
+    controller.register(&registry);
+    let router = pelago_runtime::admin::router(registry, readiness);
     scope.spawn_critical(
         "metrics",
         pelago_runtime::admin::serve(metrics, router, scope.shutdown()),

@@ -101,9 +101,6 @@ pub(crate) fn bundles(state: &State, facts: &Facts, _now: u64) -> Result<Bundles
 }
 
 fn entries<'a>(state: &'a State, facts: &Facts) -> Result<Vec<&'a RegistrationEntry>, Refusal> {
-    if !state.entries_received {
-        return Err(Refusal::NotReady);
-    }
     let mut entries: Vec<_> = state
         .entries
         .iter()
@@ -111,7 +108,12 @@ fn entries<'a>(state: &'a State, facts: &Facts) -> Result<Vec<&'a RegistrationEn
         .collect();
     entries.sort_by(|a, b| a.id.cmp(&b.id));
     if entries.is_empty() {
-        return Err(Refusal::NoIdentity);
+        // Entries kept from before serve whom they match; of others they say nothing.
+        return Err(if state.entries_received {
+            Refusal::NoIdentity
+        } else {
+            Refusal::NotReady
+        });
     }
     Ok(entries)
 }

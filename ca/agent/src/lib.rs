@@ -13,6 +13,7 @@ mod incoming;
 mod mint;
 mod server;
 mod service;
+mod told;
 mod updates;
 
 pub use server::{Agent, ServeError};

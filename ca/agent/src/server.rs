@@ -11,6 +11,7 @@ use tonic::transport::Server;
 use crate::budget::Budget;
 use crate::incoming::incoming;
 use crate::service::WorkloadApi;
+use crate::told::Told;
 
 /// Serves the Workload API.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ impl Agent {
             identity: self.identity,
             drain: drain.clone(),
             streams: Budget::new(streams.0, streams.1),
+            told: Told::default(),
         });
         let incoming = incoming(listener, Budget::new(connections.0, connections.1));
         Server::builder()

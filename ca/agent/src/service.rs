@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::attestation::Caller;
 use crate::budget::Budget;
 use crate::entitlement::{bundles, svids};
+use crate::told::Told;
 use crate::updates::{Updates, View};
 
 /// The service of one agent.
@@ -25,6 +26,7 @@ pub(crate) struct WorkloadApi {
     pub(crate) identity: Identity,
     pub(crate) drain: Drain,
     pub(crate) streams: Budget,
+    pub(crate) told: Told,
 }
 
 impl WorkloadApi {
@@ -46,7 +48,7 @@ impl WorkloadApi {
             Status::resource_exhausted("this user has too many streams open: close some")
         })?;
         let (identity, drain) = (self.identity.clone(), self.drain.clone());
-        let updates = Updates::begin(caller, identity, drain, view, permit)?;
+        let updates = Updates::begin(caller, identity, drain, view, permit, self.told.clone())?;
         Ok(Response::new(updates.stream()))
     }
 }

@@ -10,11 +10,13 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use pelago_identity::{Identity, State};
 use pelago_model::registration::Facts;
 use pelago_runtime::scope::Drain;
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::attestation::Caller;
 use crate::budget::Permit;
 use crate::entitlement::Refusal;
+use crate::told::Told;
 
 /// How long a caller is believed to be what it was while nothing else changes.
 const ATTESTED_FOR: Duration = Duration::from_secs(60);
@@ -28,7 +30,8 @@ pub(crate) struct Updates<V> {
     identity: Identity,
     drain: Drain,
     view: View<V>,
-    told: V,
+    seen: V,
+    told: Told,
     _permit: Permit,
 }
 
@@ -44,13 +47,15 @@ impl<V: PartialEq + Send + 'static> Updates<V> {
         drain: Drain,
         view: View<V>,
         permit: Permit,
+        told: Told,
     ) -> Result<Self, Status> {
-        let told = look(&caller, &identity, view)?;
+        let seen = look(&caller, &identity, view, &told)?;
         Ok(Self {
             caller,
             identity,
             drain,
             view,
+            seen,
             told,
             _permit: permit,
         })
@@ -62,11 +67,11 @@ impl<V: PartialEq + Send + 'static> Updates<V> {
         R: for<'a> From<&'a V> + Send + 'static,
         V: Sync,
     {
-        let first = stream::iter([Ok(R::from(&self.told))]);
+        let first = stream::iter([Ok(R::from(&self.seen))]);
         let later = stream::unfold(Some(self), |updates| async {
             let mut updates = updates?;
             match updates.next().await {
-                Ok(()) => Some((Ok(R::from(&updates.told)), Some(updates))),
+                Ok(()) => Some((Ok(R::from(&updates.seen)), Some(updates))),
                 Err(status) => Some((Err(status), None)),
             }
         });
@@ -83,31 +88,35 @@ impl<V: PartialEq + Send + 'static> Updates<V> {
                 () = self.identity.changed() => {}
                 () = tokio::time::sleep(ATTESTED_FOR) => {}
             }
-            let seen = look(&self.caller, &self.identity, self.view)?;
-            if seen != self.told {
-                self.told = seen;
+            let seen = look(&self.caller, &self.identity, self.view, &self.told)?;
+            if seen != self.seen {
+                self.seen = seen;
                 return Ok(());
             }
         }
     }
 }
 
-fn look<V>(caller: &Caller, identity: &Identity, view: View<V>) -> Result<V, Status> {
+fn look<V>(caller: &Caller, identity: &Identity, view: View<V>, told: &Told) -> Result<V, Status> {
     let noted = caller.credentials();
     let facts = caller.facts().map_err(|error| {
-        let error: &dyn std::error::Error = &error;
-        tracing::info!(
-            pid = noted.pid,
-            uid = noted.uid,
-            error,
-            "a caller cannot be attested"
-        );
+        if told.is_first(noted.uid, Instant::now()) {
+            let error: &dyn std::error::Error = &error;
+            tracing::info!(
+                pid = noted.pid,
+                uid = noted.uid,
+                error,
+                "a caller cannot be attested"
+            );
+        }
         Status::permission_denied(
             "this process cannot be attested: connect from the workload itself",
         )
     })?;
     view(&identity.current(), &facts, identity.now()).map_err(|refusal| {
-        tracing::info!(pid = noted.pid, uid = noted.uid, %refusal, "a caller gets no identity");
+        if told.is_first(noted.uid, Instant::now()) {
+            tracing::info!(pid = noted.pid, uid = noted.uid, %refusal, "a caller gets no identity");
+        }
         status(refusal)
     })
 }

@@ -127,11 +127,12 @@ pub fn next_number(authorities: &[Authority], kind: Kind) -> u32 {
 }
 
 /// Whether an authority should be replaced now: less than `lead` seconds and
-/// less than a third of its life are left, whichever is longer.
+/// less than a third of its life are left, whichever is longer; or it has not
+/// begun, because the clock was ahead when it was made.
 #[must_use]
 pub fn is_due(not_before: u64, not_after: u64, now: u64, lead: u64) -> bool {
     let third = not_after.saturating_sub(not_before) / 3;
-    not_after.saturating_sub(now) < third.max(lead.min(third.saturating_mul(2)))
+    now < not_before || not_after.saturating_sub(now) < third.max(lead.min(third.saturating_mul(2)))
 }
 
 /// The bundle these authorities publish, the active root first. It is `held`

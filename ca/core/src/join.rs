@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use pelago_model::bundle::BundleError;
+use pelago_model::token::Pin;
 use pelago_model::{
     Bundle, BundleSet, ClusterId, Grant, HostPort, Peer, ServicePattern, SpiffeId, TrustDomain,
 };
@@ -119,6 +120,34 @@ pub fn check_proof(
     })
 }
 
+/// Judges a cluster that is known already: it comes by roots that are held of
+/// it. A token lets a cluster in; it never lets one take the place of another.
+///
+/// # Errors
+/// [`JoinRefusal::OtherRoots`] when one of `roots` is none of those held.
+pub fn check_roots(
+    held: &BundleSet,
+    cluster: &ClusterId,
+    domain: &TrustDomain,
+    roots: &[Pin],
+) -> Result<(), JoinRefusal> {
+    let Some(bundle) = held.get(domain) else {
+        return Ok(());
+    };
+    let known: Vec<Pin> = bundle
+        .x509_authorities
+        .iter()
+        .filter_map(|der| pelago_svid::pin(der))
+        .collect();
+    if roots.iter().all(|root| known.contains(root)) {
+        return Ok(());
+    }
+    Err(JoinRefusal::OtherRoots {
+        cluster: cluster.clone(),
+        trust_domain: domain.clone(),
+    })
+}
+
 /// Judges whether the joiner confirms what the token merges.
 ///
 /// # Errors
@@ -195,9 +224,20 @@ pub enum JoinRefusal {
         /// That peer's domain.
         known_domain: TrustDomain,
     },
+    /// A known cluster by roots that are not held of it.
+    #[error(
+        "peer {cluster} ({trust_domain}) is known here by other roots: if it was built anew, remove it first (`pelago peer remove {cluster}`), then join again; otherwise somebody claims to be it"
+    )]
+    OtherRoots {
+        /// The peer.
+        cluster: ClusterId,
+        /// Its trust domain.
+        trust_domain: TrustDomain,
+    },
     /// TLS proved somebody else.
     #[error(
-        "the TLS certificate shows {shown} (issued by cluster {issuer:?}), not {claimed} as claimed"
+        "the TLS certificate shows {shown} (issued by {}), not {claimed} as claimed",
+        .issuer.as_ref().map_or("no cluster", ClusterId::as_str)
     )]
     NotProven {
         /// As claimed.
@@ -223,7 +263,9 @@ pub enum JoinRefusal {
     },
     /// The joiner did not confirm the merges.
     #[error(
-        "the token merges {token:?} and the joiner confirmed {confirmed:?}: both sides must agree"
+        "the token merges {} and the joiner confirmed {}: both sides must agree",
+        listed(.token),
+        listed(.confirmed)
     )]
     MergeNotConfirmed {
         /// As the token says.
@@ -257,6 +299,14 @@ pub enum JoinRefusal {
         /// The root's.
         named: TrustDomain,
     },
+}
+
+fn listed(patterns: &[ServicePattern]) -> String {
+    if patterns.is_empty() {
+        return "nothing".to_owned();
+    }
+    let texts: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 fn check_limits(claim: &Claim) -> Result<(), JoinRefusal> {

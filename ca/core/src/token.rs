@@ -177,6 +177,15 @@ impl TokenRecord {
         self
     }
 
+    /// When it was redeemed, Unix seconds.
+    #[must_use]
+    pub const fn redeemed_at(&self) -> Option<u64> {
+        match self.state {
+            TokenState::Used { at, .. } => Some(at),
+            TokenState::Unused => None,
+        }
+    }
+
     /// The outcome, while something that follows from it may be missing.
     #[must_use]
     pub fn unsettled(&self) -> Option<&Outcome> {

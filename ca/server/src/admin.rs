@@ -123,13 +123,15 @@ impl TrustAdmin for AdminService {
         let actor = actor(&request)?;
         let asked = request.into_inner();
         let reason = reason(&asked.reason)?;
-        let joined = peers::join(&self.ca, &asked).await;
-        let object = match &joined {
-            Ok(peer) => format!("peer/{}", peer.cluster),
-            Err(_) => "peer".to_owned(),
-        };
-        self.audited(actor, "peer.join", object, reason, joined)
-            .await
+        // What was done is audited with it.
+        match peers::join(&self.ca, &actor, &asked).await {
+            Ok(joined) => Ok(Response::new(joined)),
+            Err(status) => {
+                let object = "peer".to_owned();
+                self.audited(actor, "peer.join", object, reason, Err(status))
+                    .await
+            }
+        }
     }
 
     async fn remove_peer(
@@ -139,10 +141,14 @@ impl TrustAdmin for AdminService {
         let actor = actor(&request)?;
         let asked = request.into_inner();
         let reason = reason(&asked.reason)?;
-        let object = format!("peer/{}", asked.cluster);
-        let removed = peers::remove(&self.ca, &asked).await;
-        self.audited(actor, "peer.remove", object, reason, removed)
-            .await
+        match peers::remove(&self.ca, &actor, &asked).await {
+            Ok(removed) => Ok(Response::new(removed)),
+            Err(status) => {
+                let object = format!("peer/{}", asked.cluster);
+                self.audited(actor, "peer.remove", object, reason, Err(status))
+                    .await
+            }
+        }
     }
 
     async fn trust_status(

@@ -6,14 +6,16 @@ use pelago_identity::{Channels, IdentityWriter};
 use pelago_net::BoxNet;
 use pelago_runtime::clock::Clock;
 use pelago_runtime::scope::{Drain, Scope};
+use pelago_runtime::telemetry::Metrics;
 use pelago_store::{Schema, SchemaError, Store};
 use pelago_wire::admin::trust_admin_server::TrustAdminServer;
 use pelago_wire::trust::trust_server::TrustServer;
 use tokio::sync::watch;
 
 use crate::admin::AdminService;
-use crate::ca::{Ca, Counters, Seats};
+use crate::ca::{Ca, Seats};
 use crate::config::{CaConfig, ConfigError};
+use crate::counters::Counters;
 use crate::follow;
 use crate::issuance::Issuance;
 use crate::keys::Keyring;
@@ -72,6 +74,10 @@ impl CaServer {
         let tables = Arc::new(Tables::new(&store));
         let now = clock.now().as_secs();
         let active = signing::open(&tables, keyring.as_ref(), &config, now).await?;
+        let counters = Arc::new(Counters::default());
+        Counters::ends(&counters.intermediate_ends, active.authority.not_after);
+        let root_ends = signing::root_ends(&tables).await?;
+        Counters::ends(&counters.root_ends, root_ends);
         let realm = config.realm();
         let ca = Arc::new(Ca {
             view: View::new(realm.clone(), Arc::clone(&tables), identity),
@@ -82,11 +88,12 @@ impl CaServer {
             channels,
             net,
             clock,
-            counters: Arc::default(),
-            seats: Seats::default(),
+            seats: Seats::new(counters.sessions.clone()),
+            counters,
             requests: Limiter::new(REQUEST_BURST, REQUESTS_PER_SECOND),
             guesses: Limiter::new(GUESS_BURST, GUESSES_PER_SECOND),
             settling: tokio::sync::Mutex::default(),
+            unfinished: false.into(),
             closing: watch::Sender::new(false),
         });
         ca.view.reload().await?;
@@ -117,6 +124,12 @@ impl CaServer {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.ca.counters)
+    }
+
+    /// Shows what is counted, the open sessions and when our certificates end
+    /// as `pelago_ca_…` in this registry. Once per registry.
+    pub fn register(&self, metrics: &Metrics) {
+        self.ca.counters.show(metrics);
     }
 
     /// Starts what runs by itself: following the store, renewing, a session to

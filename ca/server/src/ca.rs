@@ -2,17 +2,19 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pelago_ca_core::Realm;
 use pelago_identity::Channels;
 use pelago_net::BoxNet;
 use pelago_runtime::clock::Clock;
+use pelago_runtime::telemetry::Gauge;
 use pelago_store::{Actor, AuditEntry, AuditError, Outcome};
 use tokio::sync::watch;
 
 use crate::config::CaConfig;
+use crate::counters::Counters;
 use crate::issuance::Issuance;
 use crate::limit::Limiter;
 use crate::tables::Tables;
@@ -32,10 +34,12 @@ pub(crate) struct Ca {
     pub(crate) seats: Seats,
     /// Requests of one verified caller for certificates, and acknowledgements.
     pub(crate) requests: Limiter<String>,
-    /// Secrets presented from one address that are none.
+    /// Secrets presented from one source.
     pub(crate) guesses: Limiter<IpAddr>,
-    /// Held while what follows from a redeemed token is written.
+    /// Held while what follows from a redeemed token or an intent is written.
     pub(crate) settling: tokio::sync::Mutex<()>,
+    /// Whether some of that could not be written, and should be tried again.
+    pub(crate) unfinished: AtomicBool,
     /// Whether sessions should end.
     pub(crate) closing: watch::Sender<bool>,
 }
@@ -67,39 +71,12 @@ impl Ca {
     }
 }
 
-/// What the CA counted since it started.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub(crate) issued: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    pub(crate) bundles_refused: AtomicU64,
-}
-
-impl Counters {
-    /// Certificates signed for others.
-    pub fn issued(&self) -> u64 {
-        self.issued.load(Ordering::Relaxed)
-    }
-
-    /// Requests for certificates, enrolments and joins refused.
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// Bundles offered by peers and refused (a lower sequence, another domain).
-    pub fn bundles_refused(&self) -> u64 {
-        self.bundles_refused.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn add(count: &AtomicU64) {
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Who has a trust session open, and how many.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Seats {
     taken: Arc<Mutex<HashMap<String, usize>>>,
+    /// All of them.
+    open: Gauge,
 }
 
 /// One open session; gives its seat back when dropped.
@@ -109,6 +86,13 @@ pub(crate) struct Seat {
 }
 
 impl Seats {
+    pub(crate) fn new(open: Gauge) -> Self {
+        Self {
+            taken: Arc::default(),
+            open,
+        }
+    }
+
     /// A seat for `who`, unless it or all together have too many.
     pub(crate) fn take(&self, who: &str) -> Option<Seat> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,6 +102,7 @@ impl Seats {
             return None;
         }
         taken.insert(who.to_owned(), own + 1);
+        self.open.inc();
         Some(Seat {
             seats: self.clone(),
             who: who.to_owned(),
@@ -138,6 +123,7 @@ impl Drop for Seat {
             .taken
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        self.seats.open.dec();
         match taken.get_mut(&self.who) {
             Some(count) if *count > 1 => *count -= 1,
             _ => {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use pelago_model::RegistrationEntry;
 use pelago_store::{Revision, Table, TableError, TableEvent};
 use serde::Serialize;
@@ -50,17 +51,26 @@ async fn follow_entries(ca: &Ca) -> Result<(), TableError> {
     let (mut entries, revision) = read_entries(&ca.tables.entries).await?;
     let mut changes = ca.tables.entries.watch(revision).await?;
     ca.view.set_entries(entries.clone());
-    while let Some(change) = changes.next().await {
-        match change {
-            Ok(TableEvent::Put(row)) => {
-                entries.insert(row.id, Arc::new(row.value));
+    while let Some(first) = changes.next().await {
+        // What is there already is taken with it: a thousand new entries are
+        // one change to everybody's sessions.
+        let mut next = Some(first);
+        while let Some(change) = next {
+            match change {
+                Ok(TableEvent::Put(row)) => {
+                    entries.insert(row.id, Arc::new(row.value));
+                }
+                Ok(TableEvent::Delete(id, _)) => {
+                    entries.remove(&id);
+                }
+                Ok(TableEvent::Relist) => return Ok(()),
+                // The entry keeps its last good form; the writer reports it too.
+                Err(error) => failed("an entry", &error),
             }
-            Ok(TableEvent::Delete(id, _)) => {
-                entries.remove(&id);
-            }
-            Ok(TableEvent::Relist) => break,
-            // The entry keeps its last good form; the writer reports it too.
-            Err(error) => failed("an entry", &error),
+            next = match changes.next().now_or_never() {
+                Some(None) => return Ok(()),
+                more => more.flatten(),
+            };
         }
         ca.view.set_entries(entries.clone());
     }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -61,6 +62,17 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     }
 }
 
+/// Where somebody comes from, as far as it costs something to come from there:
+/// an IPv6 host has a whole /64.
+pub(crate) fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => IpAddr::V4(ip),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & NETWORK)),
+    }
+}
+
+/// The first 64 bits.
+const NETWORK: u128 = !0 << 64;
 const MAX_BUCKETS: usize = 8192;
 
 #[cfg(test)]

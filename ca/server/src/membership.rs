@@ -3,8 +3,6 @@
 //! In: the bundle first, so that whoever sees the peer can verify it. Out: the
 //! peer first, which ends the trust at once. Every step may be repeated.
 
-use std::sync::Arc;
-
 use pelago_ca_core::caller::Caller;
 use pelago_model::bundle::BundleError;
 use pelago_model::{Bundle, ClusterId, Peer, TrustDomain};
@@ -24,14 +22,25 @@ pub(crate) enum MembershipError {
     View(#[from] ViewError),
 }
 
-/// Writes a peer with its bundle. A newer bundle that is held already stays.
+/// Writes a peer with its bundle. Of a peer that is known the newer bundle
+/// stays; what is left of one that was removed counts for nothing.
 pub(crate) async fn admit(ca: &Ca, peer: &Peer, bundle: &Bundle) -> Result<(), MembershipError> {
-    match keep_bundle(ca, bundle).await {
-        Ok(()) | Err(MembershipError::Bundle(BundleError::LowerSequence { .. })) => {}
-        Err(error) => return Err(error),
-    }
     let id = peer.cluster.as_str();
     let held = ca.tables.peers.get(id).await?;
+    match &held {
+        Some(_) => match keep_bundle(ca, bundle).await {
+            Ok(())
+            | Err(MembershipError::Bundle(
+                BundleError::LowerSequence { .. } | BundleError::SameSequence { .. },
+            )) => {}
+            Err(error) => return Err(error),
+        },
+        None => {
+            bundle.check().map_err(MembershipError::Bundle)?;
+            let domain = bundle.trust_domain.as_str();
+            ca.tables.bundles.put(domain, Expected::Any, bundle).await?;
+        }
+    }
     if held.is_none_or(|held| held.value != *peer) {
         ca.tables.peers.put(id, Expected::Any, peer).await?;
     }
@@ -63,30 +72,21 @@ pub(crate) async fn keep_bundle(ca: &Ca, bundle: &Bundle) -> Result<(), Membersh
     }
 }
 
-/// Removes a peer, its bundle and what it acknowledged. Returns its trust
-/// domain; `None` when there is no such peer.
+/// Removes a peer, its bundle and what it acknowledged.
 pub(crate) async fn dismiss(
-    ca: &Arc<Ca>,
+    ca: &Ca,
     cluster: &ClusterId,
-) -> Result<Option<TrustDomain>, MembershipError> {
-    let Some(held) = ca.tables.peers.get(cluster.as_str()).await? else {
-        return Ok(None);
-    };
-    let domain = held.value.trust_domain;
-    ca.tables
-        .peers
-        .delete(cluster.as_str(), Expected::Any)
-        .await?;
+    domain: &TrustDomain,
+) -> Result<(), MembershipError> {
+    let (peers, bundles) = (&ca.tables.peers, &ca.tables.bundles);
+    peers.delete(cluster.as_str(), Expected::Any).await?;
     ca.view.reload().await?;
-    ca.tables
-        .bundles
-        .delete(domain.as_str(), Expected::Any)
-        .await?;
+    bundles.delete(domain.as_str(), Expected::Any).await?;
     let caller = Caller::Peer {
         cluster: cluster.clone(),
     };
     let observer = caller.observer();
     ca.tables.observers.delete(&observer, Expected::Any).await?;
     ca.view.reload().await?;
-    Ok(Some(domain))
+    Ok(())
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pelago_ca_core::entitlement::{Ask, Requester, decide};
-use pelago_ca_core::join::{Claim, check, check_merge, check_proof};
+use pelago_ca_core::join::{Claim, check, check_merge, check_proof, check_roots};
 use pelago_ca_core::token::{Outcome, Redeem, TokenId, TokenState, redeem};
 use pelago_ca_core::{RequestedKey, TokenRecord};
 use pelago_identity::PeerCertificate;
@@ -24,32 +24,31 @@ use pelago_wire::trust::Issued;
 use crate::ca::Ca;
 
 pub(crate) use error::RedeemError;
+use settle::Written;
 pub(crate) use settle::{purge, recover};
 
 /// Lets a node or gateway in: its first certificate.
-pub(crate) async fn enrol(
-    ca: &Ca,
-    secret: &Secret,
-    key: &RequestedKey,
-) -> Result<Issued, RedeemError> {
+pub(crate) async fn enrol(ca: &Ca, secret: &Secret, csr: &[u8]) -> Result<Issued, RedeemError> {
     let (id, record) = find(ca, secret).await?;
     let Purpose::Part { kind, name } = &record.purpose else {
         return Err(RedeemError::PeerToken);
     };
+    // A signature is worth computing for the holder of a token only.
+    let key = RequestedKey::read(csr)?;
     let now = ca.now();
     let requester = Requester::Token { kind: *kind, name };
     let entitled = decide(&ca.realm, ca.config.terms(), requester, Ask::Own)?;
     let plan = ca.issuance.plan(entitled, now)?;
-    let record = swap(
+    let swapped = swap(
         ca,
         &id,
         record.purpose.clone(),
         key.pin(),
         now,
         Outcome::Enrolled(plan),
-    )
-    .await?;
-    settle::settle(ca, &id).await?;
+    );
+    let (record, written) = swapped.await?;
+    settle::settle(ca, &id, written).await?;
     let TokenState::Used { outcome, .. } = record.state else {
         return Err(RedeemError::Unknown);
     };
@@ -81,14 +80,17 @@ pub(crate) async fn join(
     judge(ca, &record, &proof.key, now)?;
     check_proof(claim, &proof.id, proof.issuer.as_ref())?;
     let peers: Vec<_> = ca.view.peers().values().cloned().collect();
-    check(&ca.realm, &peers, &ca.view.bundles(), claim)?;
+    let held = ca.view.bundles();
+    check(&ca.realm, &peers, &held, claim)?;
+    let domain = &claim.bundle.trust_domain;
+    check_roots(&held, &claim.cluster, domain, &[proof.authority])?;
     check_merge(&grant, claim)?;
     let outcome = Outcome::Joined {
         peer: claim.peer(grant.clone()),
         bundle: claim.bundle.clone(),
     };
-    swap(ca, &id, record.purpose, proof.key, now, outcome).await?;
-    settle::settle(ca, &id).await?;
+    let (_, written) = swap(ca, &id, record.purpose, proof.key, now, outcome).await?;
+    settle::settle(ca, &id, written).await?;
     Ok(grant)
 }
 
@@ -117,23 +119,30 @@ async fn swap(
     key: Pin,
     now: u64,
     outcome: Outcome,
-) -> Result<TokenRecord, RedeemError> {
+) -> Result<(TokenRecord, Written), RedeemError> {
     let cluster = &ca.realm.cluster;
+    let mut written = Written::PerhapsInPart;
     let swapped = ca
         .tables
         .tokens
         .update(id.as_str(), |found: Option<TokenRecord>| {
             let record = found.ok_or(RedeemError::Unknown)?;
             match redeem(&record, &key, now) {
-                Redeem::First => Ok(Change::Put(record.used(key, now, outcome.clone()))),
-                Redeem::Again(_) => Ok(Change::Keep),
+                Redeem::First => {
+                    written = Written::Nothing;
+                    Ok(Change::Put(record.used(key, now, outcome.clone())))
+                }
+                Redeem::Again(_) => {
+                    written = Written::PerhapsInPart;
+                    Ok(Change::Keep)
+                }
                 Redeem::Used => Err(RedeemError::used(cluster, &purpose)),
                 Redeem::Expired => Err(RedeemError::expired(cluster, &purpose)),
             }
         })
         .await;
     match swapped {
-        Ok(record) => record.ok_or(RedeemError::Unknown),
+        Ok(record) => Ok((record.ok_or(RedeemError::Unknown)?, written)),
         Err(UpdateError::Refused(refused)) => Err(refused),
         Err(UpdateError::Table(error)) => Err(error.into()),
     }
@@ -143,6 +152,7 @@ async fn swap(
 struct Proof {
     id: SpiffeId,
     issuer: Option<ClusterId>,
+    authority: Pin,
     key: Pin,
 }
 
@@ -169,6 +179,7 @@ fn prove(certificate: &PeerCertificate, offered: &Bundle, now: u64) -> Result<Pr
     Ok(Proof {
         id: verified.id().clone(),
         issuer: verified.issuer_cluster().cloned(),
+        authority: verified.authority(),
         key: verified.key(),
     })
 }

@@ -12,7 +12,7 @@ mod make;
 mod records;
 
 use pelago_ca_core::authority::{active, is_due, next_number};
-use pelago_ca_core::{Authority, Kind};
+use pelago_ca_core::{Authority, Kind, State};
 
 use crate::config::CaConfig;
 use crate::keys::Keyring;
@@ -56,6 +56,12 @@ pub(crate) async fn refresh(
     current(tables, keyring, config, &all, now).await
 }
 
+/// When the active root ends, Unix seconds.
+pub(crate) async fn root_ends(tables: &Tables) -> Result<u64, SigningError> {
+    let all = list(tables).await?;
+    Ok(active(&all, Kind::Root).map_or(0, |root| root.not_after))
+}
+
 /// The authority of this id with its key.
 pub(crate) async fn find(
     tables: &Tables,
@@ -77,12 +83,10 @@ async fn current(
     let lead = config.svid_ttl.as_secs();
     let old = active(all, Kind::Intermediate);
     if let Some(usable) = old.filter(|old| !is_due(old.not_before, old.not_after, now, lead)) {
+        retire_before(tables, all, usable.number).await;
         return with_key(keyring, usable.clone()).await;
     }
     make_intermediate(tables, keyring, config, all, now).await?;
-    if let Some(old) = old {
-        retire(tables, &old.id).await?;
-    }
     let all = list(tables).await?;
     let made = active(&all, Kind::Intermediate).ok_or_else(|| SigningError::KeyMissing {
         id: Kind::Intermediate.id(next_number(&all, Kind::Intermediate)),
@@ -92,5 +96,25 @@ async fn current(
         not_after = made.not_after,
         "an intermediate is active"
     );
+    retire_before(tables, &all, made.number).await;
     with_key(keyring, made.clone()).await
+}
+
+/// Retires the intermediates before this one. The newest signs whatever the
+/// records of the others say, so that a failure here holds nothing up: it is
+/// made good at the next rotation or start.
+async fn retire_before(tables: &Tables, all: &[Authority], number: u32) {
+    let older = all.iter().filter(|authority| {
+        let signs = authority.kind == Kind::Intermediate && authority.state == State::Active;
+        signs && authority.number < number
+    });
+    for authority in older {
+        if let Err(error) = retire(tables, &authority.id).await {
+            tracing::warn!(
+                authority = authority.id,
+                error = &error as &dyn std::error::Error,
+                "an intermediate that signs no more is not marked as retiring yet"
+            );
+        }
+    }
 }

@@ -8,8 +8,8 @@ mod session;
 
 use std::sync::Arc;
 
+use pelago_ca_core::Caller;
 use pelago_ca_core::join::Claim;
-use pelago_ca_core::{Caller, RequestedKey};
 use pelago_identity::{PeerCertificate, PeerInfo};
 use pelago_model::{ClusterId, Grant, SpiffeId};
 use pelago_wire::trust::trust_server::{Trust, TrustServer};
@@ -20,10 +20,11 @@ use pelago_wire::{MAX_MESSAGE, Malformed, bundle, hello};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::ca::{Ca, Counters};
+use crate::ca::Ca;
+use crate::limit::source;
 use crate::redeem::{self, RedeemError};
 
-use session::{Session, SessionStream};
+use session::{Session, SessionStream, in_time};
 
 /// The service. Clones share the CA.
 #[derive(Clone)]
@@ -39,7 +40,7 @@ impl TrustService {
     }
 
     fn refused(&self, error: RedeemError) -> Status {
-        Counters::add(&self.ca.counters.refused);
+        self.ca.counters.refused.inc();
         tracing::info!(
             error = &error as &dyn std::error::Error,
             "a token was refused"
@@ -50,9 +51,8 @@ impl TrustService {
     async fn enrolled(&self, request: EnrolRequest) -> Result<EnrolResponse, RedeemError> {
         let secret = wire::decode_secret("EnrolRequest", &request.secret)?;
         let csr = wire::decode_csr("EnrolRequest", request.csr)?;
-        let key = RequestedKey::read(&csr)?;
-        let issued = redeem::enrol(&self.ca, &secret, &key).await?;
-        Counters::add(&self.ca.counters.issued);
+        let issued = redeem::enrol(&self.ca, &secret, &csr).await?;
+        self.ca.counters.issued.inc();
         Ok(EnrolResponse {
             hello: Some(hello::ours(&[])),
             certificate: Some(wire::encode_certificate(&issued)),
@@ -127,6 +127,7 @@ impl Trust for TrustService {
                 "a trust session needs a certificate that verifies here: enrol or join first",
             ));
         };
+        in_time(verified, self.ca.now())?;
         let peers = self.ca.view.peers();
         let issuer = verified.issuer_cluster();
         let caller = Caller::classify(&self.ca.realm, peers.values(), verified.id(), issuer)
@@ -143,7 +144,11 @@ impl Trust for TrustService {
 impl TrustService {
     /// Strangers may try a few secrets a second, whatever comes of it.
     fn admit_guess(&self, peer: &PeerInfo) -> Result<(), Status> {
-        if self.ca.guesses.allow(&peer.remote.ip(), Instant::now()) {
+        if self
+            .ca
+            .guesses
+            .allow(&source(peer.remote.ip()), Instant::now())
+        {
             return Ok(());
         }
         Err(self.refused(RedeemError::TooMany))

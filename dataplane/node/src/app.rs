@@ -92,9 +92,14 @@ impl<N: Net> App<N> {
         let target = stored.target(settings.controller.clone());
         let target = target.ok_or_else(|| StartError::NoController { own: own.clone() })?;
         let kept = keep.load(&own)?;
+        let workloads = state.load_workloads(&own).map_err(StartError::Workloads)?;
         let (writer, identity) = channel(Arc::clone(&clock));
+        let session = Session::new(writer, state, stored, ground.seed);
         Ok(Self {
-            session: Session::new(writer, state, stored, ground.seed),
+            session: match workloads {
+                Some(kept) => session.resuming(kept),
+                None => session,
+            },
             discovery: Discovery::new(kept),
             settings,
             net: ground.net,

@@ -41,7 +41,7 @@ fn lacks(state: &State, serves_workloads: bool, now: u64) -> Option<&'static str
     if !serves_workloads {
         return None;
     }
-    if !state.entries_received {
+    if !state.entries_received && state.entries.is_empty() {
         return Some("registration entries have not been received from the controller yet");
     }
     let mut held = state.workloads.values();

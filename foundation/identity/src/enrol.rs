@@ -19,6 +19,7 @@ use pelago_wire::{MAX_MESSAGE, Malformed};
 use crate::csr::{CsrError, KeyRequest};
 use crate::disk::Stored;
 use crate::pinned::{PinnedError, pinned};
+use crate::status::StatusError;
 use crate::svid::{Svid, SvidError};
 
 /// What enrolment yields: store it, then run on it.
@@ -38,7 +39,7 @@ pub enum EnrolError {
     Key(#[from] CsrError),
     /// The controller refused.
     #[error("the controller refused to enrol us")]
-    Refused(#[source] Box<tonic::Status>),
+    Refused(#[source] StatusError),
     /// No answer in time.
     #[error("the controller did not answer within {} s: check the way to it, then ask for a new token", .after.as_secs())]
     TimedOut {
@@ -110,7 +111,7 @@ async fn redeem(
         .map_err(|_| EnrolError::TimedOut {
             after: ANSWER_LIMIT,
         })?
-        .map_err(|status| EnrolError::Refused(Box::new(status)))?;
+        .map_err(|status| EnrolError::Refused(status.into()))?;
     Ok(answer.into_inner())
 }
 

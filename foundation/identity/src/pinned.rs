@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Uri};
 use tower::service_fn;
 
 use crate::channels::endpoint;
-use crate::dial::{ReachError, reach};
+use crate::dial::{AttemptError, ReachError, reach};
 use crate::error::TlsError;
 use crate::stream::TlsStream;
 use crate::svid::Svid;
@@ -35,6 +35,25 @@ pub enum PinnedError {
     /// HTTP/2 did not come about over the secure connection.
     #[error("the controller that the token names does not speak HTTP/2")]
     Http2(#[source] tonic::transport::Error),
+}
+
+impl PinnedError {
+    /// Whether the last address did answer, and proved to be another than the token names.
+    #[must_use]
+    pub fn is_impostor(&self) -> bool {
+        let Self::Reach(ReachError::Failed { last, .. }) = self else {
+            return false;
+        };
+        let AttemptError::Tls { source, .. } = last.as_ref() else {
+            return false;
+        };
+        matches!(
+            source,
+            TlsError::Unverified(_)
+                | TlsError::WrongIdentity { .. }
+                | TlsError::WrongCluster { .. }
+        )
+    }
 }
 
 /// A connected channel to the token's controller, verified by pin and ID. `client` is shown if

@@ -22,8 +22,8 @@ pub struct State {
     pub workloads: BTreeMap<SpiffeId, Arc<Svid>>,
     /// The registration entries of this node, by the order of their ids.
     pub entries: Vec<RegistrationEntry>,
-    /// Whether `entries` was told by the controller since the start: before that, that it is empty
-    /// says nothing.
+    /// Whether `entries` was told by the controller since the start: before that they are those
+    /// kept from before, and that one is missing says nothing.
     pub entries_received: bool,
     /// The roots by trust domain.
     pub bundles: BundleSet,
@@ -98,8 +98,8 @@ impl Identity {
 }
 
 impl IdentityWriter {
-    /// Changes the state, wakes every reader and returns what `change` returns. Readers in the middle of a connection keep the
-    /// state they began with.
+    /// Changes the state, wakes every reader and returns what `change` returns. Readers in the
+    /// middle of a connection keep the state they began with.
     pub fn update<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut answer = None;
         self.state

@@ -54,6 +54,9 @@ pub enum Actor {
     Token(String),
     /// A part of Pelago acting by itself.
     System(&'static str),
+    /// Whoever an earlier record of ours names, as it is written there: for what
+    /// a crash interrupted.
+    Recorded(String),
 }
 
 /// What came of a request.
@@ -109,8 +112,27 @@ impl Audit {
     /// The store's failures, or other replicas that kept appending.
     pub async fn record(&self, entry: AuditEntry) -> Result<u64, AuditError> {
         let mut head = self.head.lock().await;
+        self.append(&mut head, &entry).await
+    }
+
+    /// Appends an entry unless the newest 1000 tell of it already: the same time,
+    /// actor, verb, object and outcome. For what is repeated after a crash, with
+    /// the time at which it was decided.
+    ///
+    /// # Errors
+    /// As [`Audit::record`].
+    pub async fn record_once(&self, entry: AuditEntry) -> Result<u64, AuditError> {
+        let mut head = self.head.lock().await;
+        self.catch_up(&mut head).await?;
+        match self.told(head.sequence, &entry).await? {
+            Some(sequence) => Ok(sequence),
+            None => self.append(&mut head, &entry).await,
+        }
+    }
+
+    async fn append(&self, head: &mut Head, entry: &AuditEntry) -> Result<u64, AuditError> {
         for _ in 0..ATTEMPTS {
-            self.catch_up(&mut head).await?;
+            self.catch_up(head).await?;
             let record = entry.at(head.sequence + 1, &head.hash);
             let bytes = serde_json::to_vec(&record).map_err(AuditError::Unwritable)?;
             let next = Head {
@@ -166,6 +188,24 @@ impl Audit {
             previous = digest(&bytes);
         }
         Ok(newest)
+    }
+
+    /// The number of the entry that tells the same. Times are not in order: what
+    /// is completed after a crash tells when it was decided.
+    async fn told(&self, newest: u64, entry: &AuditEntry) -> Result<Option<u64>, AuditError> {
+        let said = entry.at(0, &ORIGIN);
+        let searched = u64::try_from(MAX_LIST).unwrap_or(u64::MAX);
+        for sequence in (1..=newest).rev().take_while(|n| newest - n < searched) {
+            let bytes = self.bytes(sequence).await?;
+            // What cannot be read tells nothing; `verify` names it.
+            let Some(record) = bytes.and_then(|bytes| parse(sequence, &bytes).ok()) else {
+                continue;
+            };
+            if record.tells_the_same(&said) {
+                return Ok(Some(sequence));
+            }
+        }
+        Ok(None)
     }
 
     async fn newest(&self) -> Result<Head, AuditError> {
@@ -226,6 +266,15 @@ impl AuditEntry {
     }
 }
 
+impl AuditRecord {
+    fn tells_the_same(&self, other: &Self) -> bool {
+        (self.time, self.outcome) == (other.time, other.outcome)
+            && self.actor == other.actor
+            && self.verb == other.verb
+            && self.object == other.object
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -234,6 +283,7 @@ impl fmt::Display for Actor {
             Self::Spiffe(id) => f.write_str(id),
             Self::Token(id) => write!(f, "token/{id}"),
             Self::System(part) => write!(f, "system/{part}"),
+            Self::Recorded(actor) => f.write_str(actor),
         }
     }
 }

@@ -6,9 +6,10 @@
 use pelago_model::token::Pin;
 use pelago_model::{SpiffeId, TrustDomain};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
+use crate::der::is_one;
 use crate::pin::of_spki;
 
 /// An X.509 authority as its certificate describes it.
@@ -80,6 +81,9 @@ pub fn authority(certificate: &[u8]) -> Result<Authority, AuthorityError> {
 
 /// cA true, keyCertSign, no URI name constraints: for roots and for intermediates.
 pub(crate) fn check_ca(certificate: &X509Certificate<'_>) -> Result<(), AuthorityError> {
+    if !has_whole_extensions(certificate) {
+        return Err(AuthorityError::Malformed);
+    }
     let malformed = |_| AuthorityError::Malformed;
     let constraints = certificate.basic_constraints().map_err(malformed)?;
     if !constraints.is_some_and(|constraints| constraints.value.ca) {
@@ -89,21 +93,32 @@ pub(crate) fn check_ca(certificate: &X509Certificate<'_>) -> Result<(), Authorit
     if !usage.is_some_and(|usage| usage.value.key_cert_sign()) {
         return Err(AuthorityError::MayNotSign);
     }
-    for extension in certificate.extensions() {
-        let ParsedExtension::NameConstraints(constraints) = extension.parsed_extension() else {
-            continue;
-        };
-        let lists = [
-            &constraints.permitted_subtrees,
-            &constraints.excluded_subtrees,
-        ];
-        let mut subtrees = lists.into_iter().flatten().flatten();
-        if subtrees.any(|subtree| matches!(subtree.base, GeneralName::URI(_))) {
-            return Err(AuthorityError::UriNameConstraints);
-        }
+    // Constraints that cannot be read might be anything.
+    let Some(constraints) = certificate.name_constraints().map_err(malformed)? else {
+        return Ok(());
+    };
+    let lists = [
+        &constraints.value.permitted_subtrees,
+        &constraints.value.excluded_subtrees,
+    ];
+    let mut subtrees = lists.into_iter().flatten().flatten();
+    if subtrees.any(|subtree| matches!(subtree.base, GeneralName::URI(_))) {
+        return Err(AuthorityError::UriNameConstraints);
     }
     Ok(())
 }
+
+/// Whether the standard's own extensions (RFC 5280 section 4.2.1) are each one DER value: what
+/// stands behind it would be read by one parser and not by another.
+pub(crate) fn has_whole_extensions(certificate: &X509Certificate<'_>) -> bool {
+    certificate.extensions().iter().all(|extension| {
+        let standard = extension.oid.as_bytes().starts_with(ID_CE);
+        !standard || is_one(extension.value)
+    })
+}
+
+/// `2.5.29`
+const ID_CE: &[u8] = &[0x55, 0x1d];
 
 /// The trust domain of a CA's URI SAN. The X509-SVID standard's own example ends in a slash
 /// (`spiffe://example.com/`), so that is tolerated.

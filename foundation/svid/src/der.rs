@@ -45,6 +45,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether these bytes are one element and nothing else.
+pub(crate) fn is_one(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|tag| {
+        let mut reader = Reader::new(bytes);
+        reader.element(*tag).is_some() && reader.is_done()
+    })
+}
+
 /// One element.
 pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];

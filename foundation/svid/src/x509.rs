@@ -11,7 +11,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
-use crate::bundle::seconds;
+use crate::bundle::{has_whole_extensions, seconds};
 use crate::pin::of_spki;
 
 /// A well-formed X.509-SVID leaf. Unverified.
@@ -79,7 +79,7 @@ pub enum LeafError {
 pub fn leaf(certificate: &[u8]) -> Result<Leaf, LeafError> {
     let (rest, certificate) =
         X509Certificate::from_der(certificate).map_err(|_| LeafError::Malformed)?;
-    if !rest.is_empty() {
+    if !rest.is_empty() || !has_whole_extensions(&certificate) {
         return Err(LeafError::Malformed);
     }
     let id = only_id(&certificate)?;

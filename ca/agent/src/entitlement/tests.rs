@@ -65,6 +65,18 @@ fn nobody_is_refused_for_good_before_entries_are_known() {
 }
 
 #[test]
+fn entries_from_before_a_restart_serve_whom_they_match_and_refuse_nobody_for_good() {
+    let ca = Authority::new("east.example");
+    let a = ca.svid(A, 2030);
+    let entries = vec![entry("shop.a", A, "unix:uid:7", "")];
+    let mut state = state(entries, &[&a], &[ca.bundle(1)]);
+    state.entries_received = false;
+    assert!(svids(&state, &of(7), NOW).is_ok());
+    assert!(bundles(&state, &of(7), NOW).is_ok());
+    assert_eq!(svids(&state, &of(8), NOW).unwrap_err(), Refusal::NotReady);
+}
+
+#[test]
 fn without_a_valid_svid_or_its_bundle_there_is_no_answer() {
     let ca = Authority::new("east.example");
     let entries = vec![entry("shop.a", A, "unix:uid:7", "")];

@@ -79,3 +79,10 @@ fn records_survive_the_store() {
     let read: Authority = serde_json::from_str(&text).expect("reads");
     assert_eq!(read, record);
 }
+
+#[test]
+fn what_has_not_begun_is_due() {
+    // 300 s long, made by a clock that was ahead.
+    assert!(is_due(1000, 1300, 999, 10));
+    assert!(!is_due(1000, 1300, 1000, 10));
+}

@@ -150,3 +150,36 @@ fn limits_and_merges() {
         Err(JoinRefusal::MergeNotConfirmed { .. })
     ));
 }
+
+#[test]
+fn a_known_cluster_comes_by_the_roots_that_are_held_of_it() {
+    let west = claim("west", "west.example");
+    let mut held = BundleSet::default();
+    let (id, td) = (&west.cluster, &west.bundle.trust_domain);
+    let stranger = pelago_svid::pin(&root("spiffe://west.example")).expect("a root");
+    assert_eq!(check_roots(&held, id, td, &[stranger]), Ok(()));
+    held.accept(Arc::new(west.bundle.clone())).expect("held");
+    let own = pelago_svid::pin(&west.bundle.x509_authorities[0]).expect("a root");
+    assert_eq!(check_roots(&held, id, td, &[own]), Ok(()));
+    for roots in [vec![stranger], vec![own, stranger]] {
+        let refused = check_roots(&held, id, td, &roots).expect_err("refused");
+        assert!(refused.to_string().contains("pelago peer remove west"));
+    }
+}
+
+#[test]
+fn refusals_read_like_sentences() {
+    let west = claim("west", "west.example");
+    let refused = check_proof(&west, &domain("west.example").id(), None);
+    let text = refused.expect_err("refused").to_string();
+    assert!(text.contains("(issued by no cluster)"), "{text}");
+    let token = Grant {
+        export: Vec::new(),
+        merge: patterns(&["shop/api", "shop/web"]),
+    };
+    let text = check_merge(&token, &west).expect_err("refused").to_string();
+    assert!(
+        text.contains("merges shop/api, shop/web and the joiner confirmed nothing"),
+        "{text}"
+    );
+}

@@ -1,8 +1,8 @@
 //! Inspecting a token, joining by it, removing a peer.
 
-use std::sync::Arc;
-
+use pelago_identity::PinnedError;
 use pelago_model::ClusterId;
+use pelago_store::Actor;
 use pelago_wire::admin::{
     InspectPeerTokenRequest, InspectPeerTokenResponse, JoinPeerRequest, JoinPeerResponse,
     RemovePeerRequest, RemovePeerResponse,
@@ -11,9 +11,10 @@ use tonic::Status;
 
 use super::tokens::{opens, patterns};
 use crate::ca::Ca;
-use crate::membership::dismiss;
+use crate::intent;
 use crate::peers::{self, JoinError, Plan};
 use crate::report::{chain, failed};
+use crate::tables::PeerChange;
 
 /// What a token would open, without using it.
 pub(super) fn inspect(
@@ -37,12 +38,15 @@ pub(super) fn inspect(
 }
 
 /// Joins the cluster that issued a token.
-pub(super) async fn join(ca: &Ca, asked: &JoinPeerRequest) -> Result<JoinPeerResponse, Status> {
+pub(super) async fn join(
+    ca: &Ca,
+    actor: &Actor,
+    asked: &JoinPeerRequest,
+) -> Result<JoinPeerResponse, Status> {
     let export = patterns("export", &asked.export)?;
     let plan = peers::plan(ca, &asked.token, export).map_err(|error| refused(&error))?;
-    let peer = peers::join(ca, &plan)
-        .await
-        .map_err(|error| refused(&error))?;
+    let joined = peers::join(ca, &plan, actor, &asked.reason).await;
+    let peer = joined.map_err(|error| refused(&error))?;
     tracing::info!(peer = %peer.cluster, "joined a cluster");
     Ok(JoinPeerResponse {
         cluster: peer.cluster.to_string(),
@@ -54,19 +58,25 @@ pub(super) async fn join(ca: &Ca, asked: &JoinPeerRequest) -> Result<JoinPeerRes
 
 /// Removes a peer: its trust ends now.
 pub(super) async fn remove(
-    ca: &Arc<Ca>,
+    ca: &Ca,
+    actor: &Actor,
     asked: &RemovePeerRequest,
 ) -> Result<RemovePeerResponse, Status> {
     let cluster = ClusterId::parse(&asked.cluster)
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let removed = dismiss(ca, &cluster)
-        .await
-        .map_err(|error| failed(&error))?;
-    let removed = removed.ok_or_else(|| {
+    let found = ca.tables.peers.get(cluster.as_str()).await;
+    let found = found.map_err(|error| failed(&error))?.ok_or_else(|| {
         Status::not_found(format!(
             "no peer {cluster} is known here: `pelago peer list` shows those that are"
         ))
     })?;
+    let removed = found.value.trust_domain;
+    let change = PeerChange::Dismiss {
+        cluster: cluster.clone(),
+        trust_domain: removed.clone(),
+    };
+    let done = intent::carry_out(ca, actor, &asked.reason, change).await;
+    done.map_err(|error| failed(&error))?;
     tracing::info!(peer = %cluster, trust_domain = %removed, "removed a peer");
     Ok(RemovePeerResponse {
         trust_domain: removed.to_string(),
@@ -94,10 +104,16 @@ fn refused(error: &JoinError) -> Status {
     let text = chain(error);
     match error {
         JoinError::Token(_) | JoinError::NodeToken => Status::invalid_argument(text),
+        // Somebody answered, and not the one the token names.
+        JoinError::Reach { source, .. }
+            if source.is_impostor() || matches!(source, PinnedError::Expired { .. }) =>
+        {
+            Status::failed_precondition(text)
+        }
         JoinError::Reach { .. }
         | JoinError::Timeout { .. }
         | JoinError::NoSvid
-        | JoinError::Membership(_) => Status::unavailable(text),
+        | JoinError::Intent(_) => Status::unavailable(text),
         JoinError::Status { status, .. } if status.code() == tonic::Code::Unavailable => {
             Status::unavailable(text)
         }

@@ -24,3 +24,13 @@ async fn memory_is_bounded_and_forgets_the_idle() {
     assert!(!limiter.allow(&MAX_BUCKETS, now));
     assert!(limiter.allow(&MAX_BUCKETS, now + Duration::from_secs(2)));
 }
+
+#[test]
+fn a_source_is_an_address_or_a_network() {
+    let of = |text: &str| source(text.parse().expect("an address"));
+    assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:2"));
+    assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+    assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
+}

@@ -6,17 +6,19 @@
 
 use std::time::Duration;
 
-use pelago_ca_core::join::{Claim, JoinRefusal, check, check_names};
+use pelago_ca_core::join::{Claim, JoinRefusal, check, check_names, check_roots};
 use pelago_identity::{PinnedError, pinned};
 use pelago_model::token::{Purpose, Token, TokenError};
 use pelago_model::{ClusterId, Grant, Peer, ServicePattern, SpiffeId};
+use pelago_store::Actor;
 use pelago_wire::trust::trust_client::TrustClient;
 use pelago_wire::trust::{self as wire, JoinRequest, JoinResponse};
 use pelago_wire::{MAX_MESSAGE, Malformed, bundle, hello};
 use tonic::Status;
 
 use crate::ca::Ca;
-use crate::membership::{MembershipError, admit};
+use crate::intent::{self, IntentError};
+use crate::tables::PeerChange;
 
 /// A token read and judged, with what we would open.
 #[derive(Debug)]
@@ -73,7 +75,7 @@ pub(crate) enum JoinError {
     )]
     RootNotPinned { cluster: ClusterId },
     #[error(transparent)]
-    Membership(#[from] MembershipError),
+    Intent(#[from] IntentError),
 }
 
 /// Reads and judges a token without using it.
@@ -92,6 +94,7 @@ pub(crate) fn plan(ca: &Ca, text: &str, export: Vec<ServicePattern>) -> Result<P
     let peers: Vec<Peer> = ca.view.peers().values().cloned().collect();
     let domain = token.controller.trust_domain();
     check_names(&ca.realm, &peers, &token.cluster, domain, &token.controller)?;
+    check_roots(&ca.view.bundles(), &token.cluster, domain, &token.pins)?;
     if ca.config.advertise.is_empty() {
         return Err(JoinError::NoAddress {
             cluster: token.cluster,
@@ -108,8 +111,14 @@ pub(crate) fn plan(ca: &Ca, text: &str, export: Vec<ServicePattern>) -> Result<P
     })
 }
 
-/// Joins: afterwards both sides hold each other's peer and bundle.
-pub(crate) async fn join(ca: &Ca, plan: &Plan) -> Result<Peer, JoinError> {
+/// Joins: afterwards both sides hold each other's peer and bundle, and ours is
+/// audited.
+pub(crate) async fn join(
+    ca: &Ca,
+    plan: &Plan,
+    actor: &Actor,
+    reason: &str,
+) -> Result<Peer, JoinError> {
     let cluster = || plan.token.cluster.clone();
     let own = ca.view.identity().identity().current().own.clone();
     let own = own.ok_or(JoinError::NoSvid)?;
@@ -143,7 +152,11 @@ pub(crate) async fn join(ca: &Ca, plan: &Plan) -> Result<Peer, JoinError> {
     })?;
     judge(ca, plan, &claim)?;
     let peer = claim.peer(plan.ours.clone());
-    admit(ca, &peer, &claim.bundle).await?;
+    let change = PeerChange::Admit {
+        peer: peer.clone(),
+        bundle: claim.bundle,
+    };
+    intent::carry_out(ca, actor, reason, change).await?;
     Ok(peer)
 }
 

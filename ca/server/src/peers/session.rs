@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-use crate::ca::{Ca, Counters};
+use crate::ca::Ca;
 use crate::entropy::random;
 use crate::membership::keep_bundle;
 use crate::report::chain;
@@ -100,6 +100,9 @@ async fn follow(
                 tell(say, trust_request::Message::Ack(ack)).await?;
             }
         }
+        // Each bundle is written and goes to all our nodes: a peer that sends
+        // them without end is read slowly.
+        tokio::time::sleep(PACE).await;
     }
     Ok(())
 }
@@ -107,7 +110,7 @@ async fn follow(
 /// Takes one bundle in, or refuses it; the acknowledgement if it counts now.
 async fn take(ca: &Ca, peer: &Peer, offered: Bundle) -> Result<Option<wire::BundleAck>, Status> {
     let refuse = |why: String| {
-        Counters::add(&ca.counters.bundles_refused);
+        ca.counters.bundles_refused.inc();
         tracing::warn!(
             peer = %peer.cluster,
             trust_domain = %offered.trust_domain,
@@ -158,4 +161,5 @@ async fn within<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T,
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(10);
+const PACE: Duration = Duration::from_secs(1);
 const QUEUE: usize = 64;

@@ -11,6 +11,7 @@ use pelago_svid::VerifyError;
 use pelago_wire::Malformed;
 use tonic::Status;
 
+use crate::intent::IntentError;
 use crate::issuance::IssueFailed;
 use crate::membership::MembershipError;
 use crate::report::chain;
@@ -58,6 +59,8 @@ pub(crate) enum RedeemError {
     Audit(#[from] AuditError),
     #[error("the peer could not be written: try again")]
     Membership(#[from] MembershipError),
+    #[error("an earlier change of a peer could not be completed: try again")]
+    Earlier(#[from] IntentError),
 }
 
 impl RedeemError {
@@ -77,7 +80,11 @@ impl RedeemError {
     pub(crate) const fn is_ours(&self) -> bool {
         matches!(
             self,
-            Self::Issue(_) | Self::Table(_) | Self::Audit(_) | Self::Membership(_)
+            Self::Issue(_)
+                | Self::Table(_)
+                | Self::Audit(_)
+                | Self::Membership(_)
+                | Self::Earlier(_)
         )
     }
 }

@@ -1,21 +1,42 @@
 //! Writing what follows from a redeemed token: records, then audit, then the
 //! mark that all is written.
 
+use std::sync::atomic::Ordering;
+
 use pelago_ca_core::TokenRecord;
 use pelago_ca_core::caller::Caller;
 use pelago_ca_core::token::{Certificate, Outcome, TokenId, TokenState};
 use pelago_model::token::Purpose;
-use pelago_store::{Actor, Change, Expected, Outcome as Done, UpdateError};
+use pelago_runtime::clock::UnixTime;
+use pelago_store::{Actor, AuditEntry, Change, Expected, Outcome as Done, UpdateError};
 
 use super::error::RedeemError;
 use crate::ca::Ca;
+use crate::intent;
 use crate::membership::admit;
 use crate::tables::NodeRecord;
 
 /// Writes what is missing after the token `id` was redeemed. One at a time, so
 /// that the same key asking twice at once is audited once.
-pub(super) async fn settle(ca: &Ca, id: &TokenId) -> Result<(), RedeemError> {
+pub(super) async fn settle(ca: &Ca, id: &TokenId, written: Written) -> Result<(), RedeemError> {
     let _alone = ca.settling.lock().await;
+    let settled = settle_alone(ca, id, written).await;
+    if settled.as_ref().is_err_and(RedeemError::is_ours) {
+        ca.unfinished.store(true, Ordering::Relaxed);
+    }
+    settled
+}
+
+/// What may have been written of what follows from a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It was redeemed just now.
+    Nothing,
+    /// It was redeemed before.
+    PerhapsInPart,
+}
+
+async fn settle_alone(ca: &Ca, id: &TokenId, written: Written) -> Result<(), RedeemError> {
     let found = ca.tables.tokens.get(id.as_str()).await?;
     let Some(record) = found.map(|found| found.value) else {
         return Ok(());
@@ -29,12 +50,25 @@ pub(super) async fn settle(ca: &Ca, id: &TokenId) -> Result<(), RedeemError> {
             ("node.enrol", certificate.id.to_string())
         }
         Outcome::Joined { peer, bundle } => {
+            intent::finish_earlier(ca, &peer.cluster).await?;
             admit(ca, peer, bundle).await?;
             ("peer.joined", format!("peer/{}", peer.cluster))
         }
     };
-    let actor = Actor::Token(id.short().to_owned());
-    ca.record(actor, verb, object, Done::Done, None).await?;
+    let entry = AuditEntry {
+        time: record
+            .redeemed_at()
+            .map_or_else(|| ca.clock.now(), UnixTime::from_secs),
+        actor: Actor::Token(id.short().to_owned()),
+        verb: verb.to_owned(),
+        object,
+        outcome: Done::Done,
+        reason: None,
+    };
+    match written {
+        Written::Nothing => ca.tables.audit.record(entry).await?,
+        Written::PerhapsInPart => ca.tables.audit.record_once(entry).await?,
+    };
     let marked = ca
         .tables
         .tokens
@@ -51,12 +85,19 @@ pub(super) async fn settle(ca: &Ca, id: &TokenId) -> Result<(), RedeemError> {
     }
 }
 
-/// Makes good what a crash left undone.
+/// Makes good what a crash or a failure of the store left undone.
 pub(crate) async fn recover(ca: &Ca) -> Result<(), RedeemError> {
+    intent::finish_all(ca).await?;
     for row in ca.tables.tokens.list().await?.rows {
-        if row.value.unsettled().is_some() {
-            tracing::info!("a redeemed token is written out again after a crash");
-            settle(ca, &TokenId::from_key(row.id)).await?;
+        if row.value.unsettled().is_none() {
+            continue;
+        }
+        tracing::info!("a redeemed token is written out again");
+        let id = TokenId::from_key(row.id);
+        match settle(ca, &id, Written::PerhapsInPart).await {
+            // Settled by its holder meanwhile, and removed again: all is written.
+            Ok(()) | Err(RedeemError::Used { .. }) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -43,6 +43,18 @@ pub enum SigningError {
         /// Its end.
         not_after: u64,
     },
+    /// The root has not begun.
+    #[error(
+        "the root {id} begins at {not_before} and the clock says {now} (Unix seconds): set the clock; if it was ahead at the first start, start anew with an empty store"
+    )]
+    RootNotBegun {
+        /// The root.
+        id: String,
+        /// Its beginning.
+        not_before: u64,
+        /// The time now.
+        now: u64,
+    },
     /// The keyring failed.
     #[error("the keyring failed")]
     Key(#[from] KeyError),

@@ -90,6 +90,13 @@ pub(super) fn check_root(
             configured: config.trust_domain.clone(),
         });
     }
+    if now < root.not_before {
+        return Err(SigningError::RootNotBegun {
+            id: root.id.clone(),
+            not_before: root.not_before,
+            now,
+        });
+    }
     if root.not_after <= now {
         return Err(SigningError::RootEnded {
             id: root.id.clone(),

@@ -135,7 +135,11 @@ async fn a_wrong_pin_never_sees_the_secret() {
     let mut token = Token::decode(&text).expect("a token");
     token.pins = vec![Pin([7; 32])];
     let refused = east.join(&token.encode()).await.expect_err("refused");
-    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(
+        refused.code(),
+        Code::FailedPrecondition,
+        "somebody answered"
+    );
     let said = refused.message();
     assert!(
         said.contains("the secret was not sent") && said.contains("pins"),
@@ -145,7 +149,12 @@ async fn a_wrong_pin_never_sees_the_secret() {
     let north = world.site("north", 3).await;
     let mut token = Token::decode(&text).expect("a token");
     token.addresses = vec![north.host.address()];
-    east.join(&token.encode()).await.expect_err("refused");
+    let refused = east.join(&token.encode()).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    // Where nobody listens, nobody was reached.
+    token.addresses = vec![world.host(77).address()];
+    let refused = east.join(&token.encode()).await.expect_err("refused");
+    assert_eq!(refused.code(), Code::Unavailable);
     assert!(west.token_is_unused(&text).await);
     let refusals = west.server.counters().refused() + north.server.counters().refused();
     assert_eq!(refusals, 0, "nothing was asked of either");

@@ -7,7 +7,7 @@ use pelago_ca_core::{Caller, RequestedKey};
 use pelago_store::{Expected, TableError};
 use pelago_wire::trust::{self as wire, IssueRequest, IssueResponse, Issued, issue_response};
 
-use crate::ca::{Ca, Counters};
+use crate::ca::Ca;
 use crate::issuance::IssueFailed;
 use crate::report::chain;
 use crate::tables::NodeRecord;
@@ -32,11 +32,11 @@ pub(super) async fn answer(
     };
     let outcome = match issued {
         Ok(issued) => {
-            Counters::add(&ca.counters.issued);
+            ca.counters.issued.inc();
             issue_response::Outcome::Certificate(wire::encode_certificate(&issued))
         }
         Err(refused) => {
-            Counters::add(&ca.counters.refused);
+            ca.counters.refused.inc();
             tracing::info!(%caller, entry, code = refused.code, "a certificate was refused");
             issue_response::Outcome::Refusal(wire::Refusal {
                 code: refused.code.to_owned(),

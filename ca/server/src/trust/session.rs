@@ -13,9 +13,7 @@ use std::time::Duration;
 use futures_util::Stream;
 use pelago_ca_core::Caller;
 use pelago_ca_core::observer::{Ack, acknowledge};
-use pelago_model::{
-    BundleSet, ClusterId, PartKind, RegistrationEntry, SpiffeId, TrustDomain, Version,
-};
+use pelago_model::{BundleSet, PartKind, RegistrationEntry, TrustDomain, Version};
 use pelago_store::{Expected, TableError};
 use pelago_svid::VerifiedPeer;
 use pelago_wire::trust::{
@@ -37,8 +35,8 @@ pub(crate) type SessionStream = Pin<Box<dyn Stream<Item = Result<TrustResponse, 
 pub(super) struct Session {
     ca: Arc<Ca>,
     caller: Caller,
-    id: SpiffeId,
-    issuer: Option<ClusterId>,
+    /// What the handshake proved; the session ends with it.
+    peer: VerifiedPeer,
     inbound: Streaming<TrustRequest>,
     out: VecDeque<TrustResponse>,
     greeted: bool,
@@ -59,6 +57,7 @@ enum Wake {
     Entries,
     Peers,
     Closing,
+    Time,
 }
 
 impl Session {
@@ -76,8 +75,7 @@ impl Session {
             closing: ca.closing.subscribe(),
             ca,
             caller,
-            id: peer.id().clone(),
-            issuer: peer.issuer_cluster().cloned(),
+            peer: peer.clone(),
             inbound,
             out: VecDeque::new(),
             greeted: false,
@@ -111,25 +109,32 @@ impl Session {
                 self.greet().await?;
                 continue;
             }
+            in_time(&self.peer, self.ca.now())?;
             match self.wake().await? {
                 Wake::Said(None) => return Ok(None),
                 Wake::Said(Some(message)) => self.take(message).await?,
-                Wake::Bundles => self.tell_bundles(),
+                Wake::Bundles => {
+                    self.still_vouched_for()?;
+                    self.tell_bundles();
+                }
                 Wake::Entries => self.tell_entries(),
                 Wake::Peers => self.still_known()?,
-                Wake::Closing => {}
+                Wake::Closing | Wake::Time => {}
             }
         }
     }
 
     async fn wake(&mut self) -> Result<Wake, Status> {
         let gone = |_| Status::unavailable("the controller is shutting down");
+        let left = self.peer.not_after().saturating_sub(self.ca.now());
+        let look = Duration::from_secs(left.saturating_add(1)).min(LOOK);
         tokio::select! {
             said = self.inbound.message() => said.map(Wake::Said),
             changed = self.bundles.changed() => changed.map(|()| Wake::Bundles).map_err(gone),
             changed = self.entries.changed() => changed.map(|()| Wake::Entries).map_err(gone),
             changed = self.peers.changed() => changed.map(|()| Wake::Peers).map_err(gone),
             changed = self.closing.changed() => changed.map(|()| Wake::Closing).map_err(gone),
+            () = tokio::time::sleep(look) => Ok(Wake::Time),
         }
     }
 
@@ -178,7 +183,7 @@ impl Session {
         let recorded: Result<(), TableError> = async {
             let known = self.ca.tables.observers.get(&name).await?;
             let known = known.map(|known| known.value);
-            match acknowledge(known, &self.id, &offered, &ack, self.ca.now()) {
+            match acknowledge(known, self.peer.id(), &offered, &ack, self.ca.now()) {
                 Ok(None) => {}
                 Ok(Some(observer)) => {
                     let observers = &self.ca.tables.observers;
@@ -247,10 +252,28 @@ impl Session {
 
     fn still_known(&self) -> Result<(), Status> {
         let peers = self.ca.view.peers();
-        let issuer = self.issuer.as_ref();
-        Caller::classify(&self.ca.realm, peers.values(), &self.id, issuer)
+        let issuer = self.peer.issuer_cluster();
+        Caller::classify(&self.ca.realm, peers.values(), self.peer.id(), issuer)
             .map(drop)
             .map_err(|stranger| Status::permission_denied(stranger.to_string()))
+    }
+
+    /// A root that is no longer trusted vouches for nobody, sessions included.
+    fn still_vouched_for(&self) -> Result<(), Status> {
+        let held = self.ca.view.bundles();
+        let root = Some(self.peer.authority());
+        let vouches = held
+            .get(self.peer.id().trust_domain())
+            .is_some_and(|bundle| {
+                let mut roots = bundle.x509_authorities.iter();
+                roots.any(|der| pelago_svid::pin(der) == root)
+            });
+        if vouches {
+            return Ok(());
+        }
+        Err(Status::unauthenticated(
+            "the root that vouched for this connection is trusted no more: connect again",
+        ))
     }
 
     fn say(&mut self, message: trust_response::Message) {
@@ -258,6 +281,16 @@ impl Session {
             message: Some(message),
         });
     }
+}
+
+/// A connection proves who somebody is until the certificate shown on it ends.
+pub(super) fn in_time(peer: &VerifiedPeer, now: u64) -> Result<(), Status> {
+    if now <= peer.not_after() {
+        return Ok(());
+    }
+    Err(Status::unauthenticated(
+        "the certificate shown on this connection has ended: connect again with a renewed one",
+    ))
 }
 
 fn decode_ack(ack: &wire::BundleAck) -> Result<Ack, Malformed> {
@@ -270,4 +303,6 @@ fn decode_ack(ack: &wire::BundleAck) -> Result<Ack, Malformed> {
     })
 }
 
+/// The wall clock is looked at this often: a machine may be suspended.
+const LOOK: Duration = Duration::from_secs(30);
 const HELLO: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use pelago_identity::DiskError;
 use pelago_model::SpiffeId;
 use pelago_net::{ListenError, UnixError};
 
@@ -23,6 +24,9 @@ pub enum StartError {
     /// The kept snapshot is a newer release's.
     #[error(transparent)]
     Snapshots(#[from] SnapshotsError),
+    /// The kept workloads are a newer release's.
+    #[error("the workloads in the state folder cannot be used")]
+    Workloads(#[source] DiskError),
     /// A listener cannot be opened.
     #[error("{field}: cannot listen")]
     Listen {

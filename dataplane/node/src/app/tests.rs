@@ -99,7 +99,7 @@ async fn a_node_serves_from_what_it_kept_while_its_controller_is_away() {
             .await
             .is_ok()
     );
-    // Entries are not kept, so the agent waits for them; nothing else is missing.
+    // It kept no entries, so the agent waits for them; nothing else is missing.
     while !matches!(running.readiness().missing().as_slice(), [(name, why)] if name == "identity" && why.contains("entries"))
     {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -117,6 +117,55 @@ async fn a_node_serves_from_what_it_kept_while_its_controller_is_away() {
     let drained = running.drain(Duration::from_secs(5)).await;
     assert!(drained.cut.is_empty(), "{drained:?}");
     assert_eq!(scope.live(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn kept_workloads_make_it_ready_while_its_controller_is_away() {
+    let net = host();
+    let scope = Scope::new("test");
+    let mut ground = ground(&net, "node/east/web", true);
+    let (stored, kept) = mint::with_workload("spiffe://east.example/pelago/node/east/web", 2030);
+    ground.state.save(&stored).unwrap();
+    ground
+        .state
+        .save_workloads(stored.svid.id(), &kept)
+        .unwrap();
+    ground.seed = 8;
+    let app = App::build(a_node(), ground).await.unwrap();
+    let running = app.run(&scope).await.unwrap();
+    running.readiness().ready().await;
+    let state = running.identity().current();
+    assert_eq!(state.entries, [kept.entries[0].entry.clone()]);
+    let held = state.svid(kept.svids[0].id()).unwrap();
+    assert_eq!(held.key_der(), kept.svids[0].key_der());
+}
+
+#[tokio::test(start_paused = true)]
+async fn workloads_of_a_newer_release_are_refused_and_damaged_ones_left_out() {
+    let id = "spiffe://east.example/pelago/node/east/web";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("workloads.jsonl");
+    let build = || async {
+        let mut ground = ground(&host(), "node/east/web", true);
+        ground.state = StateDir::open(directory.path()).unwrap();
+        App::build(a_node(), ground).await
+    };
+    let (stored, kept) = mint::with_workload(id, 2030);
+    let state = StateDir::open(directory.path()).unwrap();
+    state.save(&stored).unwrap();
+    state.save_workloads(stored.svid.id(), &kept).unwrap();
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, &good[..good.len() / 2]).unwrap();
+    let app = build().await.unwrap();
+    assert_eq!(app.id().as_str(), id);
+    assert!(app.identity().current().entries.is_empty());
+    let newer = good.replace(
+        "\"format\":1,\"oldestReader\":1",
+        "\"format\":2,\"oldestReader\":2",
+    );
+    std::fs::write(&file, newer).unwrap();
+    let error = build().await.unwrap_err();
+    assert!(matches!(error, StartError::Workloads(_)), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,19 +1,23 @@
 //! What a controller's messages change: state, plan and disk, in that order.
 //!
 //! Bundles are judged one by one; a refused one leaves the held one in place and is not
-//! acknowledged. The bundle of our own trust domain never goes away.
+//! acknowledged. The bundle of our own trust domain never goes away. Own identity and bundles are
+//! stored at each change; workloads [`SETTLE`] after one, so that many changes are one write.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pelago_model::bundle::BundleError;
 use pelago_model::{Bundle, BundleSet, RegistrationEntry, SpiffeId};
 use pelago_svid::bundle::AuthorityError;
 use pelago_svid::{Usage, VerifyError, verify};
 use pelago_wire::trust::{BundleAck, Issued};
+use tokio::time::Instant;
 
+use super::kept;
 use super::plan::{Asked, OWN, Plan};
-use crate::disk::{StateDir, Stored};
+use crate::disk::{StateDir, Stored, Workloads};
 use crate::state::{Identity, IdentityWriter};
 use crate::svid::{Svid, SvidError};
 
@@ -25,6 +29,10 @@ pub(crate) struct Keeper {
     own: SpiffeId,
     renew_at: u64,
     pub(crate) plan: Plan,
+    /// Whether what is on the disk was all of use.
+    whole: bool,
+    /// When the workloads are to be written; they changed since the last time.
+    write_at: Option<Instant>,
 }
 
 /// Why an issued chain is not used.
@@ -74,7 +82,30 @@ impl Keeper {
             renew_at: stored.renew_at,
             plan: Plan::new(own.clone(), stored.renew_at, seed),
             own,
+            whole: false,
+            write_at: None,
         }
+    }
+
+    /// Goes on with what was kept, as far as it is of use now.
+    pub(crate) fn resume(&mut self, kept: Workloads) {
+        let now = self.now();
+        let bundles = self.identity.current().bundles.clone();
+        let resumed = kept::resume(kept, &self.own, &bundles, now);
+        self.plan.entries(&resumed.entries, now);
+        for (entry, due) in &resumed.renewals {
+            self.plan.held(entry, *due);
+        }
+        self.whole = resumed.whole;
+        tracing::info!(
+            entries = resumed.entries.len(),
+            svids = resumed.workloads.len(),
+            "workloads are served as they were kept until the controller answers"
+        );
+        self.writer.update(|state| {
+            state.entries = resumed.entries;
+            state.workloads = resumed.workloads;
+        });
     }
 
     /// Unix seconds now.
@@ -125,34 +156,31 @@ impl Keeper {
     }
 
     /// Takes the full set of entries: SVIDs without an entry go away at once.
-    pub(crate) fn entries(&mut self, mut entries: Vec<RegistrationEntry>) {
-        let own = self.own.clone();
-        let name = match own.part() {
-            Some(pelago_model::spiffe::Part::Named { name, .. }) => name,
-            _ => "",
-        };
-        entries.retain(|entry| {
-            let ours = entry.node.as_str() == name;
-            let domain = entry.spiffe_id.trust_domain() == own.trust_domain();
-            if !ours || !domain {
-                tracing::error!(
-                    entry = entry.id.as_str(),
-                    node = entry.node.as_str(),
-                    spiffe_id = entry.spiffe_id.as_str(),
-                    "an entry of another node or trust domain was refused"
-                );
-            }
-            ours && domain
-        });
-        entries.sort_by(|a, b| a.id.cmp(&b.id));
-        entries.dedup_by(|later, first| later.id == first.id);
+    pub(crate) fn entries(&mut self, entries: Vec<RegistrationEntry>) {
+        let (entries, others) = kept::sorted(entries, &self.own);
+        if let Some(first) = others.first() {
+            tracing::error!(
+                entry = first.id.as_str(),
+                node = first.node.as_str(),
+                spiffe_id = first.spiffe_id.as_str(),
+                count = others.len(),
+                "entries of another node or trust domain were refused; this is the first"
+            );
+        }
         self.plan.entries(&entries, self.now());
         let entitled: BTreeSet<_> = entries.iter().map(|e| e.spiffe_id.clone()).collect();
-        self.writer.update(|state| {
+        let changed = self.writer.update(|state| {
+            let held = state.workloads.len();
             state.workloads.retain(|id, _| entitled.contains(id));
+            let changed = state.entries != entries || state.workloads.len() != held;
             state.entries = entries;
             state.entries_received = true;
+            changed
         });
+        if changed || !self.whole {
+            self.whole = true;
+            self.write_soon();
+        }
     }
 
     /// Takes an issued chain into use.
@@ -182,6 +210,7 @@ impl Keeper {
             self.writer.update(|state| {
                 state.workloads.insert(svid.id().clone(), svid);
             });
+            self.write_soon();
         }
         Ok(())
     }
@@ -208,6 +237,35 @@ impl Keeper {
     }
 }
 
+impl Keeper {
+    /// When [`Self::write`] has something to do.
+    pub(crate) const fn write_at(&self) -> Option<Instant> {
+        self.write_at
+    }
+
+    fn write_soon(&mut self) {
+        self.write_at.get_or_insert_with(|| Instant::now() + SETTLE);
+    }
+
+    /// Writes the workloads if they changed since the last time. A disk that fails is tried again
+    /// after [`WRITE_AGAIN`].
+    pub(crate) async fn write(&mut self) {
+        if self.write_at.take().is_none() {
+            return;
+        }
+        let kept = kept::of(&self.identity.current(), &self.plan);
+        let (disk, own) = (self.disk.clone(), self.own.clone());
+        let written = tokio::task::spawn_blocking(move || disk.save_workloads(&own, &kept)).await;
+        if let Ok(Err(error)) = written {
+            self.write_at = Some(Instant::now() + WRITE_AGAIN);
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the workloads were not stored; a restart without the controller would serve older ones"
+            );
+        }
+    }
+}
+
 fn take(held: &mut BundleSet, bundle: Bundle) -> Result<(), TakeError> {
     for (index, der) in bundle.x509_authorities.iter().enumerate() {
         let authority = pelago_svid::bundle::authority(der)
@@ -220,3 +278,7 @@ fn take(held: &mut BundleSet, bundle: Bundle) -> Result<(), TakeError> {
     }
     Ok(held.accept(Arc::new(bundle))?)
 }
+
+/// How long workloads may change before they are written.
+const SETTLE: Duration = Duration::from_millis(500);
+const WRITE_AGAIN: Duration = Duration::from_secs(60);

@@ -19,13 +19,14 @@ use super::apply::Keeper;
 use super::plan::ANSWER_LIMIT;
 use crate::channels::{Channels, Target};
 use crate::csr::{CsrError, KeyRequest};
+use crate::status::StatusError;
 
 /// Why a trust session ended.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The controller refused the session or it broke.
     #[error("the controller was not reached or ended the session")]
-    Status(#[source] Box<tonic::Status>),
+    Status(#[source] StatusError),
     /// The controller closed the stream.
     #[error("the controller closed the session")]
     Closed,
@@ -44,6 +45,19 @@ pub enum SessionError {
     /// No key could be made.
     #[error("no key for a request")]
     Key(#[from] CsrError),
+}
+
+impl SessionError {
+    /// Whether the controller refused who we are, as far as this connection shows it.
+    pub(crate) fn is_about_us(&self) -> bool {
+        let Self::Status(status) = self else {
+            return false;
+        };
+        matches!(
+            status.code(),
+            tonic::Code::Unauthenticated | tonic::Code::PermissionDenied
+        )
+    }
 }
 
 /// Runs one stream to its end.
@@ -87,15 +101,26 @@ async fn exchange(
                 let told = told.map_err(status)?.ok_or(SessionError::Closed)?;
                 if let Some(told) = told.message {
                     take(keeper, &ask, told).await?;
+                    if backoff.failures() > 0 {
+                        tracing::info!(failures = backoff.failures(), "the trust session is back");
+                    }
                     backoff.succeeded();
                 }
             }
+            () = at(keeper.write_at()) => keeper.write().await,
             () = tokio::time::sleep(tick) => {
                 if keeper.plan.is_stalled(keeper.now()) {
                     return Err(SessionError::TimedOut { seconds: ANSWER_LIMIT });
                 }
             }
         }
+    }
+}
+
+async fn at(when: Option<tokio::time::Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -148,18 +173,24 @@ async fn issued(keeper: &mut Keeper, answer: IssueResponse) -> Result<(), Sessio
             }
         }
         Some(Outcome::Refusal(refusal)) => {
-            tracing::warn!(
-                entry,
-                code = refusal.code,
-                message = refusal.message,
-                "the CA refused to issue"
-            );
             let now = keeper.now();
-            keeper.plan.refused(&entry, refusal.retry, now);
+            let times = keeper.plan.refused(&entry, refusal.retry, now);
+            tell_refusal(&entry, &refusal, times);
         }
         None => return Err(Malformed::absent("IssueResponse", "outcome").into()),
     }
     Ok(())
+}
+
+/// Not each time, and of what may pass by itself only once it lasts.
+fn tell_refusal(entry: &str, refusal: &trust::Refusal, times: u32) {
+    let (code, said) = (&refusal.code, &refusal.message);
+    let lasts = !refusal.retry || times > PATIENCE;
+    if lasts && times.is_power_of_two() {
+        tracing::warn!(entry, code, said, times, "the CA refused to issue");
+    } else {
+        tracing::debug!(entry, code, said, times, "the CA refused to issue");
+    }
 }
 
 async fn send(ask: &mpsc::Sender<TrustRequest>, message: Ask) -> Result<(), SessionError> {
@@ -180,9 +211,11 @@ async fn in_time<T>(future: impl Future<Output = T>) -> Result<T, SessionError> 
 }
 
 fn status(status: tonic::Status) -> SessionError {
-    SessionError::Status(Box::new(status))
+    SessionError::Status(status.into())
 }
 
+/// Refusals that say that retrying helps, before one is told of.
+const PATIENCE: u32 = 3;
 /// Messages that wait to be sent; when it is full, nothing more is read until the peer reads.
 const OUTBOX: usize = 64;
 /// For the first answer and for each send; covers several addresses that do not answer.

@@ -73,6 +73,18 @@ impl Plan {
         });
     }
 
+    /// The entry has an SVID that is to be renewed at `due`.
+    pub(crate) fn held(&mut self, entry: &str, due: u64) {
+        if let Some(want) = self.wants.get_mut(entry) {
+            want.due = due;
+        }
+    }
+
+    /// When the entry is asked for next, Unix seconds.
+    pub(crate) fn due_at(&self, entry: &str) -> Option<u64> {
+        self.wants.get(entry).map(|want| want.due)
+    }
+
     /// The next entry to ask for now, if any and if not too much is on its way.
     pub(crate) fn due(&self, now: u64) -> Option<&str> {
         if self.asked.len() >= WINDOW {
@@ -129,17 +141,20 @@ impl Plan {
     }
 
     /// The entry got nothing: asked again after 1 to 60 seconds, or 10 minutes where retrying is
-    /// said not to help.
-    pub(crate) fn refused(&mut self, entry: &str, retry: bool, now: u64) {
+    /// said not to help. How often it was refused since it last got something, up to
+    /// [`MANY`].
+    pub(crate) fn refused(&mut self, entry: &str, retry: bool, now: u64) -> u32 {
         let spread = 0.5 + 0.5 * self.random.f64();
-        if let Some(want) = self.wants.get_mut(entry) {
-            let step = 1_u64
-                .checked_shl(want.failures.saturating_add(1))
-                .map_or(LAST_RETRY, |step| step.min(LAST_RETRY));
-            want.failures = want.failures.saturating_add(1).min(32);
-            let wait = if retry { step } else { HOPELESS_RETRY };
-            want.due = now.saturating_add(scaled(wait, spread).max(1));
-        }
+        let Some(want) = self.wants.get_mut(entry) else {
+            return 0;
+        };
+        let step = 1_u64
+            .checked_shl(want.failures.saturating_add(1))
+            .map_or(LAST_RETRY, |step| step.min(LAST_RETRY));
+        want.failures = want.failures.saturating_add(1).min(MANY);
+        let wait = if retry { step } else { HOPELESS_RETRY };
+        want.due = now.saturating_add(scaled(wait, spread).max(1));
+        want.failures
     }
 
     /// Nothing that was asked will be answered.
@@ -192,6 +207,8 @@ const WINDOW: usize = 32;
 /// Seconds an answer may take.
 pub(crate) const ANSWER_LIMIT: u64 = 30;
 const LAST_RETRY: u64 = 60;
+/// Refusals are not counted further.
+const MANY: u32 = 33;
 const HOPELESS_RETRY: u64 = 600;
 /// Ten years: what exceeds it is no renewal.
 const MAX_SECONDS: u64 = 10 * 365 * 86_400;

@@ -1,4 +1,5 @@
 mod enrolment;
+mod restart;
 
 use std::time::Duration;
 
@@ -146,7 +147,7 @@ async fn svids_are_renewed_in_time_with_new_keys_and_stored() {
         .send_modify(|told| told.entries = vec![world.entry("a", "ns/a/sa/a")]);
     until(&identity, |state| state.workloads.len() == 1).await;
     let first = identity.current();
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let id = world.east.id("ns/a/sa/a");
     until(&identity, |state| {
         let own = state.own.as_ref().unwrap();
@@ -324,4 +325,24 @@ async fn a_refusal_is_retried() {
         .told
         .send_modify(|told| told.refuse = false);
     until(&identity, |state| state.workloads.len() == 1).await;
+}
+
+#[test]
+fn a_controller_that_is_away_is_told_of_once_and_reminded_of() {
+    let mut warnings = Warnings::default();
+    let began = Instant::now();
+    let mut told = Vec::new();
+    for second in (0..1300).step_by(15) {
+        let now = began + Duration::from_secs(second);
+        if warnings.is_due(second == 0, now) {
+            told.push(second);
+        }
+    }
+    assert_eq!(told, [0, 600, 1200]);
+    // One that opens and breaks again and again is not told of each time.
+    let flapping = (0..240).filter(|half| {
+        let now = began + Duration::from_secs(2000) + Duration::from_millis(half * 500);
+        warnings.is_due(true, now)
+    });
+    assert_eq!(flapping.count(), 2);
 }

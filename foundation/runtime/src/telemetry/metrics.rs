@@ -91,6 +91,12 @@ impl Metrics {
         self.family(name, help, bound, Buckets(buckets))
     }
 
+    /// Shows a metric that is made and counted elsewhere, so that whoever counts
+    /// needs no registry. Names as above.
+    pub fn adopt<M: Metric + Clone>(&self, name: &str, help: &str, metric: &M) {
+        self.add(name, help, metric.clone());
+    }
+
     /// Everything in the OpenMetrics text form.
     #[must_use]
     pub fn encode(&self) -> String {

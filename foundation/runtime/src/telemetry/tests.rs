@@ -144,3 +144,21 @@ fn a_family_stops_growing_at_its_bound() {
     opened.with(&by("one too many")).inc();
     assert!(!metrics.encode().contains("one too many"));
 }
+
+#[test]
+fn what_is_counted_elsewhere_is_shown() {
+    let (count, level) = (Counter::default(), Gauge::default());
+    count.inc();
+    let metrics = Metrics::new();
+    metrics.adopt("ca_issued", "certificates signed.", &count);
+    metrics.adopt("ca_sessions", "sessions", &level);
+    count.inc();
+    level.set(-3);
+    let text = metrics.encode();
+    assert!(
+        text.contains("# HELP pelago_ca_issued certificates signed.\n"),
+        "{text}"
+    );
+    assert!(text.contains("\npelago_ca_issued_total 2\n"), "{text}");
+    assert!(text.contains("\npelago_ca_sessions -3\n"), "{text}");
+}

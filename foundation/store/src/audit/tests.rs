@@ -155,3 +155,50 @@ fn actors_are_written_for_people_and_tools() {
         assert_eq!(actor.to_string(), text);
     }
 }
+
+#[tokio::test]
+async fn what_is_told_already_is_not_told_twice() {
+    let store = store();
+    let audit = Audit::new(Arc::clone(&store));
+    assert_eq!(audit.record_once(entry("peer/a")).await.unwrap(), 1);
+    audit.record(entry("peer/b")).await.unwrap();
+    let again = AuditEntry {
+        actor: Actor::Recorded("uid/1000(ada)".to_owned()),
+        ..entry("peer/a")
+    };
+    // Another process, later, tells the same.
+    let other = Audit::new(Arc::clone(&store));
+    assert_eq!(other.record_once(again.clone()).await.unwrap(), 1);
+    let later = UnixTime::from_secs(1_700_000_001);
+    for different in [
+        AuditEntry {
+            time: later,
+            ..again.clone()
+        },
+        AuditEntry {
+            actor: Actor::System("ca"),
+            ..again.clone()
+        },
+        AuditEntry {
+            verb: "peer.remove".to_owned(),
+            ..again.clone()
+        },
+        AuditEntry {
+            object: "peer/c".to_owned(),
+            ..again.clone()
+        },
+        AuditEntry {
+            outcome: Outcome::Failed,
+            ..again.clone()
+        },
+    ] {
+        let before = audit.list(1).await.unwrap()[0].sequence;
+        assert_eq!(audit.record_once(different).await.unwrap(), before + 1);
+    }
+    assert_eq!(audit.verify().await.unwrap(), 7);
+    // The search ends somewhere.
+    for n in 0..MAX_LIST {
+        audit.record(entry(&format!("peer/{n}"))).await.unwrap();
+    }
+    assert_eq!(audit.record_once(again).await.unwrap(), 1008);
+}

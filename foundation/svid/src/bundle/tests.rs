@@ -72,3 +72,15 @@ fn what_cannot_be_a_root_is_refused_by_name() {
     let padded = [root.der(), &[0]].concat();
     assert_eq!(authority(&padded), Err(AuthorityError::Malformed));
 }
+
+#[test]
+fn constraints_that_cannot_be_read_are_refused() {
+    let mut longer = mint::uri_constraint("east.example");
+    let behind = std::mem::replace(&mut longer.value, mint::der(0x30, &[]));
+    longer.value.extend(behind);
+    let spec = Spec::root("east.example").and(longer);
+    assert_eq!(judge(&spec), Err(AuthorityError::Malformed));
+    let host = mint::uri_constraint("east.example");
+    let twice = Spec::root("east.example").and(host.clone()).and(host);
+    assert_eq!(judge(&twice), Err(AuthorityError::Malformed));
+}

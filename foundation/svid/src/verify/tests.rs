@@ -248,6 +248,23 @@ fn x5_chain_bombs_are_refused_unread() {
 }
 
 #[test]
+fn x5_a_bomb_within_the_limits_ends() {
+    let east = east();
+    // A stranger's root with the name of the true one, and as many of its own kind as a chain may
+    // hold: each could have issued each, and each name fits the true root.
+    let stranger = Authority::root(&Spec::root("east.example"));
+    let mut leaf = stranger.leaf(&Spec::leaf(ID));
+    let again = Spec::root("east.example");
+    let fuses = std::iter::repeat_with(|| stranger.cross_sign(&stranger, &again));
+    leaf.chain.extend(fuses.take(MAX_CHAIN - leaf.chain.len()));
+    assert_eq!(leaf.chain.len(), MAX_CHAIN);
+    assert!(matches!(
+        path_error(judge(&leaf, &east.bundles)),
+        PathError::NoPath(_)
+    ));
+}
+
+#[test]
 fn the_extension_is_believed_from_the_path_only() {
     let east = east();
     // A stranger signs the intermediate's own name and key with another cluster in it, and the

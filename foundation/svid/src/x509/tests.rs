@@ -137,6 +137,30 @@ fn rule_20_extended_key_usage_has_both_roles() {
 }
 
 #[test]
+fn an_extension_that_repeats_makes_no_leaf() {
+    for again in [
+        mint::basic_constraints(false, None),
+        mint::basic_constraints(true, None),
+        mint::key_usage(mint::DIGITAL_SIGNATURE),
+        mint::extended_key_usage(true, true),
+        mint::subject_alt_name(&[SanName::Dns("web.example")], true),
+    ] {
+        let judged = judge(&Spec::leaf(ID).and(again.clone()));
+        assert_eq!(judged, Err(LeafError::Malformed), "{again:?}");
+    }
+}
+
+#[test]
+fn an_extension_with_more_behind_it_makes_no_leaf() {
+    for good in Spec::leaf(ID).extensions {
+        let mut longer = good.clone();
+        longer.value.extend(mint::der(0x05, &[]));
+        let judged = judge(&Spec::leaf(ID).with(longer));
+        assert_eq!(judged, Err(LeafError::Malformed), "{good:?}");
+    }
+}
+
+#[test]
 fn bytes_after_the_certificate_are_refused() {
     let root = Authority::root(&Spec::root("east.example"));
     let mut der = root.leaf(&Spec::leaf(ID)).chain.remove(0);

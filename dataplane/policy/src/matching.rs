@@ -30,7 +30,7 @@ pub(crate) fn ask<'a>(
 ) -> Answer<'a> {
     let mut answer = Answer::Silent;
     let speaking = snapshot
-        .policies()
+        .policies_for(&workload.namespace)
         .filter(|policy| policy.action == action && speaks_of(policy, workload));
     for policy in speaking {
         let matched = policy.rules.iter().any(|rule| call.fits(rule, action));

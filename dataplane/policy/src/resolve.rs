@@ -58,11 +58,7 @@ pub(crate) fn address<'a>(
     network: &NetworkId,
     address: SocketAddr,
 ) -> Result<Addressed<'a>, Reason> {
-    let virtual_address = |service: &&Arc<Service>| {
-        let mut addresses = service.addresses.iter();
-        addresses.any(|(net, ip)| net == network && *ip == address.ip())
-    };
-    if let Some(service) = snapshot.services().find(virtual_address) {
+    if let Some(service) = snapshot.services_at(network, address.ip()).next() {
         return Ok(Addressed::Service(service));
     }
     let mut there = snapshot.workloads_at(network, address.ip());

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pelago_dataplane_hbone::server::Incoming;
-use pelago_dataplane_policy::{Attempted, GatewayInbound, Passage, Silent, admit};
-use pelago_identity::ClientAuth;
+use pelago_dataplane_policy::{Attempted, Destination, GatewayInbound, Passage, Silent, admit};
+use pelago_identity::{ClientAuth, TlsStream};
 use pelago_model::net::Host;
-use pelago_model::{HostPort, Reason};
+use pelago_model::{HostPort, Reason, WorkloadUid};
 use pelago_net::Net;
 use pelago_svid::VerifiedPeer;
 use tokio::io::AsyncWriteExt as _;
@@ -26,6 +26,8 @@ use crate::replay::Replay;
 use crate::served::{self, Refused, destination};
 use crate::session::Session;
 use crate::settings::{ATTEMPTS, Role};
+use crate::shares::Who;
+use crate::side::Side;
 use crate::telemetry::{Direction, Line};
 use crate::worker::Worker;
 
@@ -33,6 +35,9 @@ use crate::worker::Worker;
 pub(crate) async fn serve<N: Net>(worker: Arc<Worker<N>>, mut stream: N::Stream, peer: SocketAddr) {
     let begun = Instant::now();
     let mut line = Line::new(Direction::Gateway, peer);
+    let Some(stranger) = worker.strangers.take(Who::Stranger(peer.ip())) else {
+        return served::refused(&worker, line, Reason::Overloaded);
+    };
     let (hello, read) = match hello::read(&mut stream).await {
         Ok(read) => read,
         // Whoever connects and leaves is a health check, not a caller.
@@ -48,7 +53,15 @@ pub(crate) async fn serve<N: Net>(worker: Arc<Worker<N>>, mut stream: N::Stream,
     match hello::select(&hello, controller_name(&worker)) {
         Selected::Refused(reason) => served::refused(&worker, line, reason),
         Selected::Controller => splice(&worker, stream, &read, line, begun).await,
-        Selected::Hbone => tunnels(worker, Replay::new(read, stream), peer, line).await,
+        Selected::Hbone => {
+            let stream = Replay::new(read, stream);
+            let verified = verify(&worker, stream).await;
+            drop(stranger);
+            match verified {
+                Ok((tls, caller)) => tunnels(worker, tls, caller, peer, line).await,
+                Err(reason) => served::refused(&worker, line, reason),
+            }
+        }
     }
 }
 
@@ -69,24 +82,31 @@ async fn splice<N: Net>(
     }
     let open = worker.registry.enter(Leave::Call);
     let session = Session { open, line, begun };
-    session.relay(worker, stream, controller).await;
+    session
+        .relay(worker, Side::Tcp(stream), Side::Tcp(controller))
+        .await;
 }
 
-/// Ends the outer TLS and serves the tunnels asked for inside.
+/// Ends the outer TLS.
+async fn verify<N: Net>(
+    worker: &Worker<N>,
+    stream: Replay<N::Stream>,
+) -> Result<(TlsStream<Replay<N::Stream>>, VerifiedPeer), Reason> {
+    let own = &worker.settings.own_id;
+    let accepted = worker.identity.accept(stream, own, ClientAuth::Required);
+    served::verified(accepted.await)
+}
+
+/// Serves the tunnels asked for inside.
 async fn tunnels<N: Net>(
     worker: Arc<Worker<N>>,
-    stream: Replay<N::Stream>,
+    tls: TlsStream<Replay<N::Stream>>,
+    caller: VerifiedPeer,
     peer: SocketAddr,
     line: Line,
 ) {
-    let own = &worker.settings.own_id;
-    let accepted = worker.identity.accept(stream, own, ClientAuth::Required);
-    let (tls, caller) = match served::verified(accepted.await) {
-        Ok(verified) => verified,
-        Err(reason) => return served::refused(&worker, line, reason),
-    };
     let caller = Arc::new(caller);
-    served::requests(&worker, tls, Arc::clone(&caller), |incoming| {
+    served::requests(&worker, tls, &caller, line, |incoming| {
         let (worker, caller) = (Arc::clone(&worker), Arc::clone(&caller));
         async move { pass(worker, caller, peer, incoming).await }
     })
@@ -97,7 +117,7 @@ async fn pass<N: Net>(
     worker: Arc<Worker<N>>,
     caller: Arc<VerifiedPeer>,
     peer: SocketAddr,
-    incoming: Incoming,
+    mut incoming: Incoming,
 ) {
     let begun = Instant::now();
     let mut line = Line {
@@ -105,22 +125,35 @@ async fn pass<N: Net>(
         source_cluster: caller.issuer_cluster().cloned(),
         ..Line::new(Direction::Gateway, peer)
     };
-    let (passage, stream) = match enter(&worker, &caller, &incoming, &mut line).await {
-        Ok(entered) => entered,
-        Err(refused) => return refused.answer(&worker, incoming, line, begun),
+    let asked = destination(&incoming).map(|destination| Asked {
+        destination,
+        endpoint: incoming.endpoint.clone(),
+    });
+    let entered = tokio::select! {
+        entered = enter(&worker, &caller, asked, &mut line) => Some(entered),
+        () = incoming.gone() => None,
+    };
+    let (passage, stream) = match entered {
+        Some(Ok(entered)) => entered,
+        Some(Err(refused)) => return refused.answer(&worker, incoming, line, begun),
+        None => return served::withdrawn(&worker, line, begun),
     };
     match incoming.accept(Some(&passage.endpoint().uid)) {
         Ok(tunnel) => {
             let open = worker.registry.enter(Leave::Passage(Box::new(passage)));
             let session = Session { open, line, begun };
-            session.relay(&worker, tunnel, stream).await;
+            let (caller, called) = (Side::Tunnel(tunnel), Side::Tcp(stream));
+            session.relay(&worker, caller, called).await;
         }
-        Err(error) => {
-            tracing::debug!(%error, "a caller was let in and did not stay");
-            line.duration = begun.elapsed();
-            served::refused(&worker, line, Reason::BadRequest);
-        }
+        Err(error) => served::unanswered(&worker, line, &error, begun),
     }
+}
+
+/// What a request asks for.
+struct Asked {
+    destination: Destination,
+    /// The endpoint it would like.
+    endpoint: Option<WorkloadUid>,
 }
 
 /// Chooses an endpoint and connects to it. If the caller named the endpoint,
@@ -128,10 +161,13 @@ async fn pass<N: Net>(
 async fn enter<N: Net>(
     worker: &Worker<N>,
     caller: &VerifiedPeer,
-    incoming: &Incoming,
+    asked: Result<Asked, Refused>,
     line: &mut Line,
 ) -> Result<(Passage, N::Stream), Refused> {
-    let destination = destination(incoming)?;
+    let Asked {
+        destination,
+        endpoint,
+    } = asked?;
     line.destination = destination.to_string();
     line.port = destination.port();
     let mut attempted = Attempted::default();
@@ -141,7 +177,7 @@ async fn enter<N: Net>(
             home: &worker.settings.home,
             peer: caller,
             destination: &destination,
-            endpoint: incoming.endpoint.as_ref(),
+            endpoint: endpoint.as_ref(),
             attempted: &attempted,
             observed: &worker.observed(),
         };
@@ -166,7 +202,7 @@ async fn enter<N: Net>(
                 worker.failed(uid);
                 let reason = error.as_ref().map_or(Reason::ConnectFailed, dial_reason);
                 last = Refused::unreached(reason);
-                if incoming.endpoint.as_ref() == Some(uid) {
+                if endpoint.as_ref() == Some(uid) {
                     return Err(last);
                 }
                 attempted.endpoints.insert(uid.clone());

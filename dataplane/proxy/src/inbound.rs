@@ -21,6 +21,8 @@ use crate::registry::Leave;
 use crate::served::{self, Refused, destination};
 use crate::session::Session;
 use crate::settings::DELIVER;
+use crate::shares::Who;
+use crate::side::Side;
 use crate::telemetry::{Direction, Line};
 use crate::worker::Worker;
 
@@ -28,6 +30,9 @@ use crate::worker::Worker;
 pub(crate) async fn serve<N: Net>(worker: Arc<Worker<N>>, stream: N::Stream, peer: SocketAddr) {
     let local = stream.local_addr().ip();
     let line = Line::new(Direction::Inbound, peer);
+    let Some(stranger) = worker.strangers.take(Who::Stranger(peer.ip())) else {
+        return served::refused(&worker, line, Reason::Overloaded);
+    };
     let Some(workload) = worker.workload_at(&worker.snapshot(), local) else {
         return served::refused(&worker, line, Reason::UnknownDestination);
     };
@@ -40,13 +45,14 @@ pub(crate) async fn serve<N: Net>(worker: Arc<Worker<N>>, stream: N::Stream, pee
         Err(reason) => return served::refused(&worker, line, reason),
     };
     let (tls, caller) = verified;
+    drop(stranger);
     let at = At {
         workload,
         local,
         caller: Arc::new(caller),
         peer,
     };
-    served::requests(&worker, tls, Arc::clone(&at.caller), |incoming| {
+    served::requests(&worker, tls, &at.caller, line, |incoming| {
         let (worker, at) = (Arc::clone(&worker), at.clone());
         async move { deliver(worker, at, incoming).await }
     })
@@ -62,7 +68,7 @@ struct At {
     peer: SocketAddr,
 }
 
-async fn deliver<N: Net>(worker: Arc<Worker<N>>, at: At, incoming: Incoming) {
+async fn deliver<N: Net>(worker: Arc<Worker<N>>, at: At, mut incoming: Incoming) {
     let begun = Instant::now();
     let mut line = Line {
         source_id: Some(at.caller.id().clone()),
@@ -75,7 +81,11 @@ async fn deliver<N: Net>(worker: Arc<Worker<N>>, at: At, incoming: Incoming) {
     let dialled = match permitted {
         Ok(permit) => {
             let options = DialOptions::within(DELIVER);
-            let dialled = worker.net.dial(permit.deliver(), options).await;
+            let dialling = worker.net.dial(permit.deliver(), options);
+            let dialled = tokio::select! {
+                dialled = dialling => dialled,
+                () = incoming.gone() => return served::withdrawn(&worker, line, begun),
+            };
             dialled
                 .map(|stream| (permit, stream))
                 .map_err(|error| Refused::unreached(dial_reason(&error)))
@@ -90,13 +100,10 @@ async fn deliver<N: Net>(worker: Arc<Worker<N>>, at: At, incoming: Incoming) {
         Ok(tunnel) => {
             let open = worker.registry.enter(Leave::Permit(Box::new(permit)));
             let session = Session { open, line, begun };
-            session.relay(&worker, tunnel, stream).await;
+            let (caller, called) = (Side::Tunnel(tunnel), Side::Tcp(stream));
+            session.relay(&worker, caller, called).await;
         }
-        Err(error) => {
-            tracing::debug!(%error, "a caller was let in and did not stay");
-            line.duration = begun.elapsed();
-            served::refused(&worker, line, Reason::BadRequest);
-        }
+        Err(error) => served::unanswered(&worker, line, &error, begun),
     }
 }
 

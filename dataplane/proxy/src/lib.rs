@@ -23,6 +23,8 @@ mod replay;
 mod served;
 mod session;
 mod settings;
+mod shares;
+mod side;
 mod socks5;
 mod telemetry;
 mod tunnels;

@@ -20,6 +20,8 @@ use crate::probe;
 use crate::registry::Leave;
 use crate::session::Session;
 use crate::settings::ATTEMPTS;
+use crate::shares::Who;
+use crate::side::Side;
 use crate::socks5::{self, Reply};
 use crate::telemetry::{Direction, Line};
 use crate::worker::Worker;
@@ -44,10 +46,16 @@ pub(crate) async fn serve<N: Net>(worker: Arc<Worker<N>>, mut stream: N::Stream,
     line.destination = destination.to_string();
     line.port = destination.port();
     line.source_cluster = Some(worker.settings.home.cluster.clone());
+    let share;
     let opened = match source(&worker, &stream).await {
         Ok(source) => {
             line.source_id = Some(source.clone());
-            open(&worker, &source, &destination, &mut line).await
+            share = worker.parties.take(Who::Own(source.clone()));
+            if share.is_some() {
+                open(&worker, &source, &destination, &mut line).await
+            } else {
+                Err((Reason::Overloaded, Reply::from(Reason::Overloaded)))
+            }
         }
         Err(reason) => Err((reason, Reply::from(reason))),
     };
@@ -66,7 +74,8 @@ pub(crate) async fn serve<N: Net>(worker: Arc<Worker<N>>, mut stream: N::Stream,
         Ok(way) => {
             let open = worker.registry.enter(Leave::Call);
             let session = Session { open, line, begun };
-            session.relay(&worker, stream, way.stream).await;
+            let (caller, called) = (Side::Tcp(stream), Side::Tunnel(way.stream));
+            session.relay(&worker, caller, called).await;
         }
         Err(reason) => {
             line.reason = Some(reason);

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -40,22 +40,40 @@ where
     .await
 }
 
-/// Bytes delivered so far, seen from the near side.
+/// What was delivered so far, seen from the near side.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    sent: AtomicU64,
-    received: AtomicU64,
+    sent: Way,
+    received: Way,
+}
+
+/// What was delivered one way.
+#[derive(Debug, Default)]
+struct Way {
+    bytes: AtomicU64,
+    /// The end of it, too.
+    whole: AtomicBool,
 }
 
 impl Meter {
     /// From near to far.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+        self.sent.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the far side was told the near side's end.
+    pub(crate) fn sent_whole(&self) -> bool {
+        self.sent.whole.load(Ordering::Relaxed)
     }
 
     /// From far to near.
     pub(crate) fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
+        self.received.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the near side was told the far side's end.
+    pub(crate) fn received_whole(&self) -> bool {
+        self.received.whole.load(Ordering::Relaxed)
     }
 }
 
@@ -83,7 +101,7 @@ impl Buffers {
 /// One direction.
 struct Pump<'a> {
     buffers: &'a Buffers,
-    count: &'a AtomicU64,
+    way: &'a Way,
     /// Held while it has bytes from `begin` to `end`.
     buffer: Option<Box<[u8]>>,
     begin: usize,
@@ -100,10 +118,10 @@ enum State {
 }
 
 impl<'a> Pump<'a> {
-    const fn new(buffers: &'a Buffers, count: &'a AtomicU64) -> Self {
+    const fn new(buffers: &'a Buffers, way: &'a Way) -> Self {
         Self {
             buffers,
-            count,
+            way,
             buffer: None,
             begin: 0,
             end: 0,
@@ -122,6 +140,7 @@ impl<'a> Pump<'a> {
                 State::Ended => return Poll::Ready(Ok(())),
                 State::Ending => {
                     ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                    self.way.whole.store(true, Ordering::Relaxed);
                     self.state = State::Ended;
                 }
                 State::Flowing if self.begin < self.end => ready!(self.poll_write(cx, to))?,
@@ -169,7 +188,7 @@ impl<'a> Pump<'a> {
         self.begin += count;
         self.unflushed = true;
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.count.fetch_add(count, Ordering::Relaxed);
+        self.way.bytes.fetch_add(count, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 

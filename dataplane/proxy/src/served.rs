@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pelago_dataplane_hbone::Settings as Hbone;
-use pelago_dataplane_hbone::server::{Incoming, Server};
+use pelago_dataplane_hbone::server::{AnswerError, Incoming, Server};
 use pelago_dataplane_policy::Destination;
 use pelago_identity::{PeerCertificate, TlsError, TlsStream};
 use pelago_model::Reason;
@@ -13,8 +13,10 @@ use pelago_net::Net;
 use pelago_svid::VerifiedPeer;
 use pelago_wire::hbone::Target;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
+use crate::shares::{Share, Who};
 use crate::telemetry::Line;
 use crate::worker::Worker;
 
@@ -37,17 +39,28 @@ pub(crate) fn verified<S>(
 }
 
 /// Serves every request of the connection, each in a task of its own, until it
-/// ends; once the drain begins no further ones are taken.
+/// ends; once the drain begins no further ones are taken. `line` is for what is
+/// refused here.
 pub(crate) async fn requests<N, S, F>(
     worker: &Worker<N>,
     tls: TlsStream<S>,
-    caller: Arc<VerifiedPeer>,
+    caller: &VerifiedPeer,
+    line: Line,
     serve: impl Fn(Incoming) -> F,
 ) where
     N: Net,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
+    let line = Line {
+        source_id: Some(caller.id().clone()),
+        source_cluster: caller.issuer_cluster().cloned(),
+        ..line
+    };
+    let party = Who::of(caller, &worker.settings.home);
+    let Some(_share) = worker.parties.take(party.clone()) else {
+        return refused(worker, line, Reason::Overloaded);
+    };
     let accepting = Server::accept(tls, Hbone::default());
     let Ok(Ok(mut server)) = timeout(PREFACE, accepting).await else {
         tracing::debug!(caller = %caller.id(), "a caller does not speak HTTP/2");
@@ -69,7 +82,19 @@ pub(crate) async fn requests<N, S, F>(
                 incoming.refuse(UNAUTHORIZED, &refusal());
                 server.drain();
             }
-            Some(incoming) => worker.scope.spawn("request", serve(incoming)),
+            Some(incoming) => match room(worker, &party) {
+                Some(room) => {
+                    let serving = serve(incoming);
+                    worker.scope.spawn("request", async move {
+                        serving.await;
+                        drop(room);
+                    });
+                }
+                None => {
+                    let full = Refused::unreached(Reason::Overloaded);
+                    full.answer(worker, incoming, line.clone(), Instant::now());
+                }
+            },
             None => {
                 if let Some(error) = server.failure() {
                     tracing::debug!(%error, "a caller's connection broke");
@@ -78,6 +103,12 @@ pub(crate) async fn requests<N, S, F>(
             }
         }
     }
+}
+
+/// Room for one more request of that party.
+fn room<N: Net>(worker: &Worker<N>, party: &Who) -> Option<(OwnedSemaphorePermit, Share)> {
+    let room = Arc::clone(&worker.requests).try_acquire_owned().ok()?;
+    Some((room, worker.askers.take(party.clone())?))
 }
 
 /// What a request asks for.
@@ -144,6 +175,28 @@ impl Refused {
 pub(crate) fn refused<N: Net>(worker: &Worker<N>, mut line: Line, reason: Reason) {
     line.reason = Some(reason);
     worker.telemetry.told(&line);
+}
+
+/// Tells of a request that was taken back before its answer.
+pub(crate) fn withdrawn<N: Net>(worker: &Worker<N>, mut line: Line, begun: Instant) {
+    line.duration = begun.elapsed();
+    refused(worker, line, Reason::TunnelBroken);
+}
+
+/// Tells of a request that was let in and could not be answered so.
+pub(crate) fn unanswered<N: Net>(
+    worker: &Worker<N>,
+    mut line: Line,
+    error: &AnswerError,
+    begun: Instant,
+) {
+    tracing::debug!(%error, "a caller was let in and did not stay");
+    line.duration = begun.elapsed();
+    let reason = match error {
+        AnswerError::Gone { .. } => Reason::TunnelBroken,
+        AnswerError::Early => Reason::BadRequest,
+    };
+    refused(worker, line, reason);
 }
 
 /// An id that says nothing but finds the line.

@@ -1,13 +1,17 @@
 //! A connection while it is open: relayed, cut when its leave is taken away,
 //! told of in the end.
+//!
+//! However it ends, a side that was not told the other's end is reset: what is
+//! broken off, by a failure, a policy or the drain's deadline, must not look
+//! whole to who reads it.
 
 use pelago_model::Reason;
 use pelago_net::Net;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::registry::Open;
 use crate::relay::{Meter, relay};
+use crate::side::Side;
 use crate::telemetry::Line;
 use crate::worker::Worker;
 
@@ -21,12 +25,12 @@ pub(crate) struct Session {
 impl Session {
     /// Relays between the caller and the called until both are done, one
     /// breaks, or the leave ends; both are dropped then.
-    pub(crate) async fn relay<N, A, B>(self, worker: &Worker<N>, mut caller: A, mut called: B)
-    where
-        N: Net,
-        A: AsyncRead + AsyncWrite + Unpin,
-        B: AsyncRead + AsyncWrite + Unpin,
-    {
+    pub(crate) async fn relay<N: Net>(
+        self,
+        worker: &Worker<N>,
+        caller: Side<N::Stream>,
+        called: Side<N::Stream>,
+    ) {
         let Self {
             mut open,
             line,
@@ -34,8 +38,10 @@ impl Session {
         } = self;
         worker.telemetry.opened();
         // Only the drain's deadline drops this future: the line is told anyway.
-        let mut told = Told {
+        let mut joined = Joined {
             worker,
+            caller,
+            called,
             meter: Meter::default(),
             line: Line {
                 reason: Some(Reason::Draining),
@@ -43,8 +49,14 @@ impl Session {
             },
             begun,
         };
+        let Joined {
+            caller,
+            called,
+            meter,
+            ..
+        } = &mut joined;
         let cut = tokio::select! {
-            relayed = relay(&mut caller, &mut called, &told.meter, &worker.buffers) => {
+            relayed = relay(caller, called, meter, &worker.buffers) => {
                 if let Err(error) = relayed {
                     tracing::debug!(%error, "a connection broke");
                 }
@@ -52,20 +64,27 @@ impl Session {
             }
             reason = open.cut() => Some(reason),
         };
-        told.line.reason = cut;
-        drop((caller, called));
+        joined.line.reason = cut;
     }
 }
 
-struct Told<'a, N: Net> {
+struct Joined<'a, N: Net> {
     worker: &'a Worker<N>,
+    caller: Side<N::Stream>,
+    called: Side<N::Stream>,
     meter: Meter,
     line: Line,
     begun: Instant,
 }
 
-impl<N: Net> Drop for Told<'_, N> {
+impl<N: Net> Drop for Joined<'_, N> {
     fn drop(&mut self) {
+        if !self.meter.received_whole() {
+            self.caller.break_off();
+        }
+        if !self.meter.sent_whole() {
+            self.called.break_off();
+        }
         self.line.bytes_sent = self.meter.sent();
         self.line.bytes_received = self.meter.received();
         self.line.duration = self.begun.elapsed();

@@ -16,7 +16,8 @@ pub struct Settings {
     pub own_id: SpiffeId,
     /// What we do.
     pub role: Role,
-    /// Connections a worker serves at once; more are closed at once.
+    /// Connections a worker serves at once, and requests inside of them; more
+    /// are closed at once. One party may take half.
     pub connections: usize,
 }
 
@@ -39,8 +40,13 @@ pub enum Role {
     },
 }
 
-/// Connections a worker serves at once, unless told otherwise.
+/// Connections a worker serves at once, unless told otherwise; as many requests.
 pub const CONNECTIONS: usize = 10_000;
+/// The part of them, one in so many, that one address may take whose callers
+/// are not verified (yet).
+pub(crate) const STRANGERS: usize = 4;
+/// The part of them, one in so many, that one party may take.
+pub(crate) const PARTIES: usize = 2;
 /// The longest a TCP connection to the next hop may take.
 pub(crate) const DIAL: Duration = Duration::from_secs(1);
 /// The longest one attempt may take, from dial to 200.

@@ -4,6 +4,7 @@ mod world;
 
 mod failing;
 mod gateways;
+mod hostile;
 mod lasting;
 
 use pelago_model::authz::{Action, Pattern, Policy, Rule, Scope, Source};

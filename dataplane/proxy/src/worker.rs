@@ -17,7 +17,8 @@ use tokio::time::Instant;
 use crate::health::Health;
 use crate::registry::Registry;
 use crate::relay::Buffers;
-use crate::settings::Settings;
+use crate::settings::{PARTIES, STRANGERS, Settings};
+use crate::shares::Shares;
 use crate::telemetry::Telemetry;
 use crate::tunnels::Tunnels;
 
@@ -32,6 +33,14 @@ pub(crate) struct Worker<N> {
     pub(crate) buffers: Buffers,
     /// Room for further connections.
     pub(crate) room: Arc<Semaphore>,
+    /// Room for further requests.
+    pub(crate) requests: Arc<Semaphore>,
+    /// Connections of those who are not verified.
+    pub(crate) strangers: Shares,
+    /// Connections of those who are.
+    pub(crate) parties: Shares,
+    /// Requests of those who are.
+    pub(crate) askers: Shares,
     pub(crate) scope: Scope,
     pub(crate) drain: Drain,
     snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -54,6 +63,10 @@ impl<N: Net> Worker<N> {
             tunnels: Tunnels::default(),
             buffers: Buffers::default(),
             room: Arc::new(Semaphore::new(settings.connections)),
+            requests: Arc::new(Semaphore::new(settings.connections)),
+            strangers: Shares::new(settings.connections / STRANGERS),
+            parties: Shares::new(settings.connections / PARTIES),
+            askers: Shares::new(settings.connections / PARTIES),
             drain: scope.shutdown(),
             health: Mutex::default(),
             settings,

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::authz::{Policy, PolicyKey};
+use crate::authz::{Policy, PolicyKey, Scope};
 use crate::delta::{Delta, Resource, ResourceName};
 use crate::gateway::{Gateway, GatewayId};
 use crate::hash::Version;
-use crate::id::NetworkId;
+use crate::id::{Namespace, NetworkId};
 use crate::net::Hostname;
 use crate::service::{Service, ServiceKey};
 use crate::shards::Shards;
@@ -30,6 +30,10 @@ pub struct Snapshot {
     endpoints: Index<ServiceKey, WorkloadUid>,
     addresses: Index<(NetworkId, std::net::IpAddr), WorkloadUid>,
     entrances: Index<NetworkId, GatewayId>,
+    /// Policies by whom they speak of: a namespace, or `None` for everybody.
+    spoken_of: Index<Option<Namespace>, PolicyKey>,
+    /// Services by virtual address.
+    virtual_addresses: Index<(NetworkId, std::net::IpAddr), ServiceKey>,
     versions: Shards<ResourceName, Version>,
     hash: Version,
 }
@@ -76,6 +80,25 @@ impl Snapshot {
         ip: std::net::IpAddr,
     ) -> impl Iterator<Item = &Arc<Workload>> {
         members(&self.addresses, &(network.clone(), ip)).filter_map(|uid| self.workloads.get(uid))
+    }
+
+    /// The services that have a virtual address of a network (one, unless two
+    /// clusters claim it).
+    pub fn services_at(
+        &self,
+        network: &NetworkId,
+        ip: std::net::IpAddr,
+    ) -> impl Iterator<Item = &Arc<Service>> {
+        members(&self.virtual_addresses, &(network.clone(), ip))
+            .filter_map(|key| self.services.get(key))
+    }
+
+    /// The policies that may speak of workloads of a namespace: those of the
+    /// whole mesh first, then its own. Labels are for the caller to match.
+    pub fn policies_for(&self, namespace: &Namespace) -> impl Iterator<Item = &Arc<Policy>> {
+        let mesh = members(&self.spoken_of, &None);
+        let own = members(&self.spoken_of, &Some(namespace.clone()));
+        mesh.chain(own).filter_map(|key| self.policies.get(key))
     }
 
     /// The gateways that open a network.
@@ -183,6 +206,8 @@ impl Snapshot {
         self.versions.insert(name, version);
         match resource {
             Resource::Policy(policy) => {
+                let namespace = spoken_of(policy);
+                join(&mut self.spoken_of, namespace, policy.key.clone());
                 self.policies.insert(policy.key.clone(), Arc::clone(policy));
             }
             Resource::Gateway(gateway) => {
@@ -197,6 +222,9 @@ impl Snapshot {
             Resource::Service(service) => {
                 for host in std::iter::once(&service.key.host).chain(&service.aliases) {
                     join(&mut self.hosts, host.clone(), service.key.clone());
+                }
+                for at in &service.addresses {
+                    join(&mut self.virtual_addresses, at.clone(), service.key.clone());
                 }
                 self.services
                     .insert(service.key.clone(), Arc::clone(service));
@@ -224,7 +252,9 @@ impl Snapshot {
         }
         match name {
             ResourceName::Policy(key) => {
-                self.policies.remove(key);
+                if let Some(policy) = self.policies.remove(key) {
+                    leave(&mut self.spoken_of, &spoken_of(&policy), key);
+                }
             }
             ResourceName::Gateway(id) => {
                 if let Some(gateway) = self.gateways.remove(id) {
@@ -235,6 +265,9 @@ impl Snapshot {
                 if let Some(service) = self.services.remove(key) {
                     for host in std::iter::once(&service.key.host).chain(&service.aliases) {
                         leave(&mut self.hosts, host, key);
+                    }
+                    for at in &service.addresses {
+                        leave(&mut self.virtual_addresses, at, key);
                     }
                 }
             }
@@ -259,6 +292,14 @@ impl PartialEq for Snapshot {
 }
 
 impl Eq for Snapshot {}
+
+/// The namespace a policy speaks of; `None` for the whole mesh.
+fn spoken_of(policy: &Policy) -> Option<Namespace> {
+    match policy.scope {
+        Scope::Mesh => None,
+        Scope::Namespace | Scope::Workloads(_) => Some(policy.key.namespace.clone()),
+    }
+}
 
 fn entry_hash(name: &ResourceName, version: Version) -> Version {
     Version::of(&(name, version))

@@ -119,6 +119,10 @@ impl Connection for BoxStream {
     fn original_destination(&self) -> io::Result<Option<SocketAddr>> {
         self.0.original_destination()
     }
+
+    fn reset_on_drop(&mut self) {
+        self.0.reset_on_drop();
+    }
 }
 
 impl AsyncRead for BoxStream {

@@ -102,6 +102,11 @@ pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {
     /// The kernel's, when it cannot say.
     fn original_destination(&self) -> io::Result<Option<SocketAddr>>;
 
+    /// From now on dropping it resets the connection: the peer reads and writes an error instead
+    /// of an end of file, and what it was not sent yet is discarded. For a connection that is
+    /// broken off: a cut must not look like an end.
+    fn reset_on_drop(&mut self);
+
     /// Both ends, as [`Net::owner`] takes them.
     fn pair(&self) -> SocketPair {
         SocketPair {

@@ -11,13 +11,11 @@ mod process;
 mod tcp;
 mod unix;
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::error::{DialError, ListenError, OwnerError, ResolveError, UnixError};
@@ -27,15 +25,16 @@ use crate::seam::{
     DialOptions, ListenOptions, Net, RESOLVE_LIMIT, RESOLVE_TIMEOUT, UnixListenOptions,
 };
 use crate::unix::{UnixListener, UnixStream};
+use owner::Owners;
 
 pub use process::PidProof;
 pub use tcp::{SystemListener, SystemStream};
 
-/// The kernel's network. Clones share the bound on concurrent reads of `/proc`.
+/// The kernel's network. Clones share their walks through `/proc`.
 #[derive(Debug, Clone)]
 pub struct SystemNet {
     proof: PidProof,
-    scans: Arc<Semaphore>,
+    owners: Arc<Owners>,
 }
 
 impl SystemNet {
@@ -50,7 +49,7 @@ impl SystemNet {
     pub fn with_pid_proof(proof: PidProof) -> Self {
         Self {
             proof,
-            scans: Arc::new(Semaphore::new(CONCURRENT_SCANS)),
+            owners: Arc::default(),
         }
     }
 }
@@ -125,14 +124,6 @@ impl Net for SystemNet {
     }
 
     async fn owner(&self, connection: SocketPair) -> Result<Owner, OwnerError> {
-        let _permit = self.scans.acquire().await;
-        tokio::task::spawn_blocking(move || owner::read(connection))
-            .await
-            .map_err(|ended| OwnerError::Table {
-                source: io::Error::other(ended),
-            })?
+        self.owners.of(connection).await
     }
 }
-
-/// How many sockets' owners are read at once: each read lists the whole of `/proc`.
-const CONCURRENT_SCANS: usize = 4;

@@ -102,6 +102,7 @@ every_network! {
     half_closes_each_way
     a_closed_direction_takes_nothing
     a_dropped_peer_is_noticed
+    a_broken_off_connection_is_no_end
     nobody_there_is_refused
     a_port_in_use_is_named
     workers_share_a_port_nobody_else_gets

@@ -19,8 +19,8 @@ use std::process::{Child, Command, Stdio};
 
 use nix::unistd::geteuid;
 use pelago_net::{
-    Connection, FactsError, Holders, ListenOptions, Listener, Net, PidProof, SystemNet, UnixError,
-    UnixListenOptions, UnixStream,
+    Connection, FactsError, Holders, ListenOptions, Listener, Net, OwnerError, PidProof, SystemNet,
+    UnixError, UnixListenOptions, UnixStream,
 };
 use tests_suites::skip::skip;
 use tokio::sync::Mutex;
@@ -334,6 +334,51 @@ async fn a_tcp_socket_of_another_process_is_that_processes() {
     assert!(peer.is_ipv4() && accepted.local_addr() == target);
     let path = std::env::current_exe().ok();
     assert_eq!(holders(&accepted).await, [(caller.pid(), 0, path)]);
+}
+
+#[tokio::test]
+async fn owners_asked_for_at_once_are_told_apart() {
+    let _alone = ALONE.lock().await;
+    if !is_root("owners_asked_for_at_once_are_told_apart") {
+        return;
+    }
+    let net = SystemNet::new();
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for n in 0..40 {
+        let (socket, accepted) = tcp().await;
+        if n % 2 == 0 {
+            ours.push((socket, accepted));
+        } else {
+            let cat = Process::cat(socket.into(), Some(NOBODY));
+            theirs.push((cat, accepted));
+        }
+    }
+    let (closed, gone) = tcp().await;
+    drop(closed);
+    let asked = |pair| {
+        let net = net.clone();
+        async move { net.owner(pair).await }
+    };
+    let mut asking = tokio::task::JoinSet::new();
+    for (index, (_, accepted)) in ours.iter().enumerate() {
+        let (owner, pid) = (asked(accepted.pair()), std::process::id());
+        asking.spawn(async move { (index, pid, owner.await) });
+    }
+    for (index, (cat, accepted)) in theirs.iter().enumerate() {
+        let (owner, pid) = (asked(accepted.pair()), cat.pid());
+        asking.spawn(async move { (index, pid, owner.await) });
+    }
+    let nobody = net.owner(gone.pair());
+    assert!(matches!(nobody.await, Err(OwnerError::NotFound { .. })));
+    while let Some(answered) = asking.join_next().await {
+        let (index, pid, owner) = answered.unwrap();
+        let Holders::Known(holders) = owner.unwrap().holders else {
+            panic!("root reads every process");
+        };
+        let pids: Vec<_> = holders.iter().filter_map(|facts| facts.pid).collect();
+        assert_eq!(pids, [pid], "{index}");
+    }
 }
 
 #[tokio::test]

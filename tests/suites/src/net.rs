@@ -11,6 +11,7 @@
 )]
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -120,6 +121,19 @@ pub async fn a_dropped_peer_is_noticed<N: Net>(room: Room<N>) {
     while a.write_all(&[0; 1024]).await.is_ok() {
         tokio::task::yield_now().await;
     }
+}
+
+/// What is broken off reads as an error, never as the peer's end.
+pub async fn a_broken_off_connection_is_no_end<N: Net>(room: Room<N>) {
+    let (mut a, mut b) = room.pair().await;
+    a.write_all(b"x").await.unwrap();
+    b.read_exact(&mut [0; 1]).await.unwrap();
+    b.reset_on_drop();
+    a.write_all(b"y").await.unwrap();
+    b.read_exact(&mut [0; 1]).await.unwrap();
+    drop(b);
+    let read = a.read(&mut [0; 1]).await;
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 /// A port where nobody listens refuses at once; a freed one too.

@@ -1,15 +1,17 @@
 //! One CONNECT that waits for its answer.
 //!
 //! What the peer sends before the answer stays in the stream's window and is
-//! read by no one unless it is accepted. The target is parsed, not judged.
+//! read by no one: a peer that did not wait is reset instead of accepted, so
+//! that bytes meant for whoever answers never reach the target as if they came
+//! after (RFC 9110 section 9.3.6). The target is parsed, not judged.
 
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use pelago_model::WorkloadUid;
 use pelago_wire::hbone::{BAGGAGE, ENDPOINT, REFUSAL, Target, parse_endpoint};
@@ -41,6 +43,9 @@ pub enum AnswerError {
         /// How.
         source: io::Error,
     },
+    /// Bytes came before there was anyone to send them to.
+    #[error("the peer sent bytes before the answer; the request was reset")]
+    Early,
 }
 
 impl Incoming {
@@ -83,8 +88,9 @@ impl Incoming {
     /// which one a gateway chose.
     ///
     /// # Errors
-    /// [`AnswerError::Gone`].
+    /// [`AnswerError`].
     pub fn accept(mut self, endpoint: Option<&WorkloadUid>) -> Result<HboneStream, AnswerError> {
+        self.waiting.listen()?;
         let mut answer = Response::new(());
         if let Some(value) = endpoint.and_then(|it| HeaderValue::try_from(it.to_string()).ok()) {
             let name = HeaderName::from_static(ENDPOINT);
@@ -124,6 +130,29 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// That the peer has waited: nothing has come yet but perhaps its end.
+    fn listen(&mut self) -> Result<(), AnswerError> {
+        let gone = |source| AnswerError::Gone { source };
+        let Some(receive) = &mut self.receive else {
+            return Err(gone(io::ErrorKind::NotConnected.into()));
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match receive.poll_data(&mut cx) {
+                Poll::Pending | Poll::Ready(None) => return Ok(()),
+                Poll::Ready(Some(Ok(data))) if data.is_empty() => {}
+                Poll::Ready(Some(Ok(_))) => {
+                    self.respond.send_reset(Reason::PROTOCOL_ERROR);
+                    // It made us dial for nothing, as one who takes it back.
+                    self.abandoned.add();
+                    self.answered = true;
+                    return Err(AnswerError::Early);
+                }
+                Poll::Ready(Some(Err(error))) => return Err(gone(io_error(error))),
+            }
+        }
+    }
+
     fn answer(&mut self, answer: Response<()>, end: bool) -> io::Result<h2::SendStream<Bytes>> {
         let sent = self.respond.send_response(answer, end).map_err(io_error)?;
         self.answered = true;

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::ends::{Served, ends, request, serve, target};
 use crate::Settings;
 use crate::client::OpenError;
-use crate::server::Server;
+use crate::server::{AnswerError, Server};
 
 #[tokio::test]
 async fn a_refusal_has_its_status_and_id_and_leaves_the_tunnel() {
@@ -109,15 +109,33 @@ async fn what_is_no_connect_is_answered_by_400() {
 }
 
 #[tokio::test]
-async fn early_bytes_wait_for_the_answer() {
+async fn bytes_before_the_answer_reset_the_request() {
     let (mut sender, (mut incoming, _, _server), _client) = raw().await;
     let (answer, mut send) = sender.send_request(connect("api.shop:80"), false).unwrap();
-    send.send_data(Bytes::from_static(b"early"), true).unwrap();
-    let mut stream = incoming.recv().await.unwrap().accept(None).unwrap();
+    send.send_data(Bytes::from_static(b"early"), false).unwrap();
+    let taken = incoming.recv().await.unwrap();
+    // A second request is seen after the first one's bytes.
+    let (_second, _send) = sender.send_request(connect("api.shop:80"), false).unwrap();
+    let second = incoming.recv().await.unwrap();
+    assert!(matches!(taken.accept(None), Err(AnswerError::Early)));
+    let reset = answer.await.unwrap_err();
+    assert_eq!(reset.reason(), Some(h2::Reason::PROTOCOL_ERROR));
+    second.accept(None).unwrap();
+}
+
+#[tokio::test]
+async fn an_end_before_the_answer_is_an_end() {
+    let (mut sender, (mut incoming, _, _server), _client) = raw().await;
+    let (answer, mut send) = sender.send_request(connect("api.shop:80"), false).unwrap();
+    send.send_data(Bytes::new(), true).unwrap();
+    let taken = incoming.recv().await.unwrap();
+    let (_second, _send) = sender.send_request(connect("api.shop:80"), false).unwrap();
+    let _second = incoming.recv().await.unwrap();
+    let mut stream = taken.accept(None).unwrap();
     assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
     let mut early = String::new();
     stream.read_to_string(&mut early).await.unwrap();
-    assert_eq!(early, "early");
+    assert_eq!(early, "");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn a_policy_change_cuts_what_it_no_longer_allows() {
     world.tell("east", vec![shut_to("*/sa/web")]);
     let mut rest = Vec::new();
     let read = stream.read_to_end(&mut rest).await;
-    assert!(read.is_err() || rest.is_empty());
+    assert!(read.is_err(), "a cut is no end");
     let line = api.line().await;
     assert_eq!(line["reason"], "revoked");
     assert!(
@@ -78,9 +78,10 @@ async fn a_drain_of_the_calling_side_finishes_too_and_leaves_no_tunnel() {
 #[tokio::test(start_paused = true)]
 async fn the_deadline_cuts_what_does_not_end_and_tells_of_it() {
     let (_world, mut web, _api) = east().await;
-    let (_, _stream) = web.call("api").await.unwrap();
+    let (_, mut stream) = web.call("api").await.unwrap();
     let drained = web.scope.drain(Duration::from_secs(3)).await;
     assert!(!drained.cut.is_empty());
+    stream.read_u8().await.unwrap_err();
     let line = web.line().await;
     assert_eq!(
         (&line["reason"], &line["bytes_received"]),

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::authz::Action;
 use crate::id::{ClusterId, Name, Namespace};
 use crate::net::{Locality, PortKey};
 use crate::service::Spread;
@@ -135,6 +136,73 @@ fn hosts_and_aliases_lead_to_services() {
         snapshot.state_hash(),
         "equal content, equal hash"
     );
+}
+
+#[test]
+fn policies_are_found_by_whom_they_speak_of() {
+    let policy = |key: &str, scope| {
+        Resource::Policy(Arc::new(Policy {
+            key: PolicyKey::parse(key).unwrap(),
+            scope,
+            action: Action::Allow,
+            rules: Vec::new(),
+        }))
+    };
+    let found = |snapshot: &Snapshot, namespace: &str| {
+        let namespace = Namespace::parse(namespace).unwrap();
+        let policies = snapshot.policies_for(&namespace);
+        policies.map(|it| it.key.to_string()).collect::<Vec<_>>()
+    };
+    let mut snapshot = Snapshot::default();
+    let upserts = vec![
+        policy("root/all", Scope::Mesh),
+        policy("shop/ns", Scope::Namespace),
+        policy("shop/some", Scope::Workloads(BTreeMap::new())),
+        policy("bank/ns", Scope::Namespace),
+    ];
+    snapshot.apply(&Delta {
+        upserts,
+        removals: Vec::new(),
+    });
+    assert_eq!(
+        found(&snapshot, "shop"),
+        ["root/all", "shop/ns", "shop/some"]
+    );
+    assert_eq!(found(&snapshot, "root"), ["root/all"]);
+    // A policy whose scope changes moves; one that is removed is gone.
+    snapshot.apply(&Delta {
+        upserts: vec![
+            policy("root/all", Scope::Namespace),
+            policy("bank/ns", Scope::Mesh),
+        ],
+        removals: vec![ResourceName::Policy(PolicyKey::parse("shop/ns").unwrap())],
+    });
+    assert_eq!(found(&snapshot, "shop"), ["bank/ns", "shop/some"]);
+    assert_eq!(found(&snapshot, "root"), ["bank/ns", "root/all"]);
+}
+
+#[test]
+fn services_are_found_by_virtual_address() {
+    let network = NetworkId::parse("east/net").unwrap();
+    let at = |n: u8| std::net::IpAddr::from([240, 0, 0, n]);
+    let with = |addresses: &[u8]| {
+        let addresses = addresses.iter().map(|n| (network.clone(), at(*n)));
+        let service = Service {
+            addresses: addresses.collect(),
+            ..(*service(1)).clone()
+        };
+        Delta {
+            upserts: vec![Resource::Service(Arc::new(service))],
+            removals: Vec::new(),
+        }
+    };
+    let mut snapshot = Snapshot::default();
+    snapshot.apply(&with(&[1, 2]));
+    snapshot.apply(&with(&[2, 3]));
+    let found = [1, 2, 3].map(|n| snapshot.services_at(&network, at(n)).count());
+    assert_eq!(found, [0, 1, 1]);
+    let elsewhere = NetworkId::parse("west/net").unwrap();
+    assert_eq!(snapshot.services_at(&elsewhere, at(2)).count(), 0);
 }
 
 #[test]

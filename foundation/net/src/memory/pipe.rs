@@ -142,7 +142,7 @@ impl Pipe {
     }
 
     /// Both ends read and write an error, and nothing that was on its way arrives. A host that
-    /// is cut off from the killed one does not notice before the way heals.
+    /// is cut off from the one that did it (or was killed) does not notice before the way heals.
     pub(super) fn reset(&self, killed: HostId) {
         let mut state = self.lock();
         state.reset = true;

@@ -39,6 +39,7 @@ pub(super) struct Duplex {
     incoming: Arc<Pipe>,
     outgoing: Arc<Pipe>,
     timer: Option<Pin<Box<Sleep>>>,
+    broken_off: bool,
 }
 
 impl Duplex {
@@ -47,12 +48,17 @@ impl Duplex {
             incoming,
             outgoing,
             timer: None,
+            broken_off: false,
         }
     }
 }
 
 impl Drop for Duplex {
     fn drop(&mut self) {
+        if self.broken_off {
+            self.outgoing.reset(self.outgoing.from);
+            self.incoming.reset(self.incoming.to);
+        }
         self.outgoing.finish();
         self.incoming.leave();
     }
@@ -99,6 +105,10 @@ impl Connection for MemoryStream {
 
     fn original_destination(&self) -> io::Result<Option<SocketAddr>> {
         Ok(None)
+    }
+
+    fn reset_on_drop(&mut self) {
+        self.duplex.broken_off = true;
     }
 }
 

@@ -1,192 +1,169 @@
 //! Who holds the caller's end of a local TCP connection: socket table, then `/proc`.
 //!
-//! The whole of `/proc` is read, not only the socket's user: a socket passed to another user is
-//! held by both. Tables of threads are read too, since a thread may have its own. A list that may
-//! lack a process is never called complete: it is [`Holders::Unreadable`]. One exception: to a
-//! node run by root, a process of root's that a security module hides from it (the supervisor of
-//! a sandbox) is no reason to distrust the others: root could be any of them anyhow.
-//!
-//! Not seen at all are sockets in flight in a Unix message or parked in io_uring, and processes
-//! of foreign pid namespaces that share our network.
+//! A walk through `/proc` costs the same for one socket as for many, so those asked for while one
+//! is under way wait and share the next. A walk answers only for sockets that were asked for
+//! before it began, and each socket is looked up again after it: nothing is remembered.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+mod search;
+
+use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
-use nix::unistd::geteuid;
+use tokio::sync::oneshot;
 
-use super::diag;
-use super::process::{self, Reading};
-use crate::error::{FactsError, OwnerError};
+use super::diag::{self, Entry};
+use crate::error::OwnerError;
 use crate::facts::{Holders, Owner, SocketPair};
+use search::{Outcome, search};
 
-/// Reads the owner of the peer's end. Blocks: some milliseconds per thousand processes.
-pub(super) fn read(pair: SocketPair) -> Result<Owner, OwnerError> {
-    let lookup = || {
-        diag::lookup(pair.peer, pair.local)
-            .map_err(|source| OwnerError::Table { source })?
-            .ok_or(OwnerError::NotFound { pair })
-    };
-    for _attempt in 0..ATTEMPTS {
-        let entry = lookup()?;
-        let scan = Scan::new(entry.inode).run();
-        // The inode is only taken while the connection lives: still the same, or start again.
-        if lookup()? != entry {
-            continue;
+/// Answers who owns what; clones of a network share it.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Asked>,
+    /// Walks under way.
+    walking: usize,
+}
+
+#[derive(Debug)]
+struct Asked {
+    pair: SocketPair,
+    /// Walks that came to nothing because a holder changed.
+    walks: usize,
+    answer: oneshot::Sender<Result<Owner, OwnerError>>,
+}
+
+impl Owners {
+    /// The owner of the peer's end.
+    pub(super) async fn of(self: &Arc<Self>, pair: SocketPair) -> Result<Owner, OwnerError> {
+        let (answer, answered) = oneshot::channel();
+        if let Some(walker) = self.ask(Asked {
+            pair,
+            walks: 0,
+            answer,
+        }) {
+            // It answers by the channel; how it ended shows there.
+            drop(tokio::task::spawn_blocking(move || walker.run()));
         }
-        let holders = match scan {
+        answered.await.unwrap_or_else(|_ended| {
+            Err(OwnerError::Table {
+                source: io::Error::other("the search for the owner was ended"),
+            })
+        })
+    }
+
+    fn ask(self: &Arc<Self>, asked: Asked) -> Option<Walker> {
+        let mut state = self.lock();
+        state.waiting.push(asked);
+        (state.walking < WALKERS).then(|| {
+            state.walking += 1;
+            Walker {
+                owners: Arc::clone(self),
+                finished: false,
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Walks until nobody waits.
+struct Walker {
+    owners: Arc<Owners>,
+    finished: bool,
+}
+
+impl Walker {
+    fn run(mut self) {
+        while let Some(batch) = self.next() {
+            let pairs: Vec<_> = batch.iter().map(|asked| asked.pair).collect();
+            let mut again = Vec::new();
+            for (mut asked, owner) in batch.into_iter().zip(read(&pairs)) {
+                asked.walks += 1;
+                let pair = asked.pair;
+                let owner = match owner {
+                    Some(owner) => owner,
+                    None if asked.walks < WALKS => {
+                        again.push(asked);
+                        continue;
+                    }
+                    None => Err(OwnerError::Changing { pair }),
+                };
+                // Who no longer waits does not miss it.
+                let _ = asked.answer.send(owner);
+            }
+            self.owners.lock().waiting.append(&mut again);
+        }
+    }
+
+    /// Those to answer together; with nobody left this walker is done.
+    fn next(&mut self) -> Option<Vec<Asked>> {
+        let mut state = self.owners.lock();
+        state.waiting.retain(|asked| !asked.answer.is_closed());
+        let count = state.waiting.len().min(BATCH);
+        if count == 0 {
+            state.walking -= 1;
+            self.finished = true;
+            return None;
+        }
+        Some(state.waiting.drain(..count).collect())
+    }
+}
+
+impl Drop for Walker {
+    /// One that never ran, because its runtime ended, must not leave the others waiting.
+    fn drop(&mut self) {
+        if !self.finished {
+            let mut state = self.owners.lock();
+            state.walking -= 1;
+            if state.walking == 0 {
+                state.waiting.clear();
+            }
+        }
+    }
+}
+
+/// The owners of the peers' ends, in the order asked, after one walk; `None` where a holder or the
+/// socket changed meanwhile. Blocks.
+fn read(pairs: &[SocketPair]) -> Vec<Option<Result<Owner, OwnerError>>> {
+    let entries: Vec<_> = pairs.iter().map(|pair| lookup(*pair)).collect();
+    let known = entries.iter().filter_map(|entry| entry.as_ref().ok());
+    let wanted: BTreeSet<u32> = known.map(|entry| entry.inode).collect();
+    let found = search(&wanted);
+    let answers = pairs.iter().zip(entries).map(|(pair, before)| {
+        // The inode is only taken while the connection lives: still the same, or start again.
+        let (before, after) = match (before, lookup(*pair)) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(error), _) | (_, Err(error)) => return Some(Err(error)),
+        };
+        let holders = match found.outcome(before.inode) {
+            _ if after != before => return None,
+            Outcome::Moved => return None,
             Outcome::Complete(holders) => Holders::Known(holders),
             Outcome::Incomplete => Holders::Unreadable,
-            Outcome::Moved => continue,
         };
-        let uid = entry.uid;
-        return Ok(Owner { uid, holders });
-    }
-    Err(OwnerError::Changing { pair })
+        let uid = before.uid;
+        Some(Ok(Owner { uid, holders }))
+    });
+    answers.collect()
 }
 
-/// What a scan came to.
-enum Outcome {
-    /// Every holder.
-    Complete(Vec<crate::facts::ProcessFacts>),
-    /// Some process could not be looked into, or there are too many.
-    Incomplete,
-    /// A holder changed while it was read.
-    Moved,
-}
-
-/// One search for the holders of a socket.
-struct Scan {
-    /// What the links in `/proc/PID/fd` say.
-    link: PathBuf,
-    /// Links that may still be read.
-    budget: usize,
-    /// Whether we are root.
-    as_root: bool,
-}
-
-/// Why a process could not be searched.
-enum Blocked {
-    /// It ended, as processes do.
-    Gone,
-    /// Not ours to see, or over the budget.
-    Hidden,
-}
-
-impl Scan {
-    fn new(inode: u32) -> Self {
-        Self {
-            link: PathBuf::from(format!("socket:[{inode}]")),
-            budget: LINK_BUDGET,
-            as_root: geteuid().is_root(),
-        }
-    }
-
-    fn run(mut self) -> Outcome {
-        let found = match self.find() {
-            Ok(found) if found.is_empty() => return Outcome::Incomplete,
-            Ok(found) => found,
-            Err(incomplete) => return incomplete,
-        };
-        // What was read must hold after everything was read.
-        for (pid, before) in &found {
-            let after = process::read(*pid);
-            let unchanged = after.is_ok_and(|after| after == *before);
-            if !unchanged || !matches!(self.holds(*pid), Ok(true)) {
-                return Outcome::Moved;
-            }
-        }
-        Outcome::Complete(found.into_values().map(|reading| reading.facts).collect())
-    }
-
-    /// Searches until no process is new: one forked during the search holds what its parent held.
-    fn find(&mut self) -> Result<BTreeMap<u32, Reading>, Outcome> {
-        let mut seen = BTreeSet::new();
-        let mut found = BTreeMap::new();
-        for _round in 0..ROUNDS {
-            let listed = processes().map_err(|_hidden| Outcome::Incomplete)?;
-            // Without its first process this /proc hides those of others (hidepid).
-            if !listed.contains(&1) {
-                return Err(Outcome::Incomplete);
-            }
-            let new: Vec<u32> = listed.difference(&seen).copied().collect();
-            if new.is_empty() {
-                return Ok(found);
-            }
-            for pid in new {
-                seen.insert(pid);
-                match self.holds(pid) {
-                    Ok(true) => {
-                        found.insert(pid, reading(pid)?);
-                    }
-                    Ok(false) | Err(Blocked::Gone) => {}
-                    Err(Blocked::Hidden) if self.budget > 0 && self.is_superior(pid) => {}
-                    Err(Blocked::Hidden) => return Err(Outcome::Incomplete),
-                }
-            }
-        }
-        Err(Outcome::Moved)
-    }
-
-    /// Root's, and hidden even from root.
-    fn is_superior(&self, pid: u32) -> bool {
-        self.as_root && process::is_roots(pid)
-    }
-
-    /// Whether any thread of the process has the socket open.
-    fn holds(&mut self, pid: u32) -> Result<bool, Blocked> {
-        let threads = fs::read_dir(format!("/proc/{pid}/task")).map_err(blocked)?;
-        for thread in threads {
-            let table = thread.map_err(blocked)?.path().join("fd");
-            match self.table_has(&table) {
-                Ok(false) | Err(Blocked::Gone) => {}
-                held_or_hidden => return held_or_hidden,
-            }
-        }
-        Ok(false)
-    }
-
-    fn table_has(&mut self, table: &Path) -> Result<bool, Blocked> {
-        for descriptor in fs::read_dir(table).map_err(blocked)? {
-            self.budget = self.budget.checked_sub(1).ok_or(Blocked::Hidden)?;
-            match fs::read_link(descriptor.map_err(blocked)?.path()).map_err(blocked) {
-                Ok(target) if target == self.link => return Ok(true),
-                Ok(_) | Err(Blocked::Gone) => {}
-                Err(Blocked::Hidden) => return Err(Blocked::Hidden),
-            }
-        }
-        Ok(false)
-    }
-}
-
-fn reading(pid: u32) -> Result<Reading, Outcome> {
-    process::read(pid).map_err(|error| match error {
-        FactsError::Unreadable { .. } => Outcome::Incomplete,
-        FactsError::Gone { .. } | FactsError::Changed { .. } => Outcome::Moved,
-    })
-}
-
-fn processes() -> io::Result<BTreeSet<u32>> {
-    let mut pids = BTreeSet::new();
-    for entry in fs::read_dir("/proc")? {
-        if let Some(pid) = entry?.file_name().to_str().and_then(|n| n.parse().ok()) {
-            pids.insert(pid);
-        }
-    }
-    Ok(pids)
-}
-
-fn blocked(error: io::Error) -> Blocked {
-    let gone = error.kind() == io::ErrorKind::NotFound
-        || error.raw_os_error() == Some(Errno::ESRCH as i32);
-    if gone { Blocked::Gone } else { Blocked::Hidden }
+fn lookup(pair: SocketPair) -> Result<Entry, OwnerError> {
+    diag::lookup(pair.peer, pair.local)
+        .map_err(|source| OwnerError::Table { source })?
+        .ok_or(OwnerError::NotFound { pair })
 }
 
 /// How often holders may change under us before we give up.
-const ATTEMPTS: usize = 4;
-/// How often new processes are looked for in one search.
-const ROUNDS: usize = 16;
-/// Most descriptor links read in one search: about a second.
-const LINK_BUDGET: usize = 500_000;
+const WALKS: usize = 4;
+/// Walks at once: a second one so that who comes during a walk does not wait for its end.
+const WALKERS: usize = 2;
+/// Sockets that one walk answers for.
+const BATCH: usize = 128;

@@ -1,16 +1,18 @@
 //! TCP of the kernel: bind, accept, connect, and a stream that knows both its ends.
 //!
-//! Every stream has `TCP_NODELAY`. Nothing here waits without a bound but `accept`.
+//! Every stream has `TCP_NODELAY`, and keepalive: an idle one whose peer is silently gone ends
+//! within 25 s. Nothing here waits without a bound but `accept`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -49,6 +51,10 @@ impl SystemStream {
 
     fn open(io: TcpStream, peer: SocketAddr) -> io::Result<Self> {
         io.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(IDLE)
+            .with_interval(PROBES_EVERY);
+        SockRef::from(&io).set_tcp_keepalive(&keepalive.with_retries(PROBES))?;
         Ok(Self {
             local: canonical(io.local_addr()?),
             peer: canonical(peer),
@@ -131,6 +137,11 @@ impl Connection for SystemStream {
             Err(error) if is_not_tracked(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn reset_on_drop(&mut self) {
+        // tcp(7), socket(7): close with a linger of 0 sends RST. It fails for no open socket.
+        let _ = SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
     }
 }
 
@@ -255,5 +266,14 @@ impl AsyncWrite for SystemStream {
     }
 }
 
+/// How long a connection may be silent before the peer is asked for a sign of life.
+const IDLE: Duration = Duration::from_secs(10);
+/// How often it is asked.
+const PROBES_EVERY: Duration = Duration::from_secs(5);
+/// Questions without an answer before the connection ends.
+const PROBES: u32 = 3;
 /// Connections the kernel keeps for us; it cuts this to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests;

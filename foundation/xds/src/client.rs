@@ -64,7 +64,12 @@ pub async fn run(
                 Ok(()) => "the server ended the stream".to_owned(),
                 Err(error) => error.to_string(),
             };
-            tracing::info!(%error, failures = backoff.failures(), "discovery is not connected");
+            // A controller that is away for long is told of once, not at each try.
+            if backoff.failures() == 0 {
+                tracing::warn!(%error, "discovery ended; the last good snapshot stays, and it is tried again");
+            } else {
+                tracing::debug!(%error, failures = backoff.failures(), "discovery is not connected");
+            }
             outlet.status.send_modify(|status| {
                 status.connected = false;
                 status.last_error = error;

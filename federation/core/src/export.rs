@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 
 /// The most endpoints of one service that are shown; the rest is left out.
 pub const MAX_SHOWN: usize = 5_000;
+/// The most bytes of one service's endpoints, as [`Shown::weight`] counts them:
+/// below what one message may have.
+pub const MAX_SHOWN_BYTES: usize = 3 * 1024 * 1024;
 
 /// Names something that is shown to a peer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +55,19 @@ impl Shown {
             }),
             Self::Gateway(gateway) => ShownKey::Gateway(gateway.name.clone()),
             Self::Gone(key) => key.clone(),
+        }
+    }
+
+    /// About how many bytes it takes, here and on the wire.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Service(service) => {
+                let endpoints = service.endpoints.iter().map(weight).sum::<usize>();
+                ENTRY + endpoints + service.ports.len() * ENTRY
+            }
+            Self::Gateway(gateway) => ENTRY + gateway.addresses.len() * 4 * ENTRY,
+            Self::Gone(_) => 0,
         }
     }
 
@@ -209,18 +225,6 @@ impl Exports {
         if service.cluster != self.ours || !service.exported_to.contains(&self.audience) {
             return None;
         }
-        let endpoint = |workload: &Arc<Workload>| ExportedEndpoint {
-            uid: workload.uid.clone(),
-            identity: workload.identity.clone(),
-            network: workload.network.clone(),
-            locality: workload.locality.clone(),
-            weight: workload.weight,
-            health: workload.health,
-        };
-        let endpoints = now
-            .endpoints_of(&service.key)
-            .filter(|workload| self.leaves(workload))
-            .take(MAX_SHOWN);
         Some(ExportedService {
             namespace: object.namespace.clone(),
             name: object.name.clone(),
@@ -230,16 +234,66 @@ impl Exports {
                 .iter()
                 .map(|(key, port)| (*key, port.clone()))
                 .collect(),
-            endpoints: endpoints.map(endpoint).collect(),
+            endpoints: shown_endpoints(now, service, &self.ours).collect(),
         })
     }
 
-    /// Only workloads of our own cluster in networks of our own: what a peer
-    /// told us never goes on to another.
     fn leaves(&self, workload: &Workload) -> bool {
-        workload.cluster == self.ours && workload.network.cluster() == Some(&self.ours)
+        leaves(&self.ours, workload)
     }
 }
+
+/// How many endpoints of a service of ours are there to be shown, and how many
+/// of them are: the others are left out.
+#[must_use]
+pub fn cut(now: &Snapshot, service: &Service, ours: &ClusterId) -> (usize, usize) {
+    let all = now.endpoints_of(&service.key);
+    let all = all.filter(|workload| leaves(ours, workload)).count();
+    (all, shown_endpoints(now, service, ours).count())
+}
+
+fn shown_endpoints<'a>(
+    now: &'a Snapshot,
+    service: &'a Service,
+    ours: &'a ClusterId,
+) -> impl Iterator<Item = ExportedEndpoint> + 'a {
+    let endpoint = |workload: &Arc<Workload>| ExportedEndpoint {
+        uid: workload.uid.clone(),
+        identity: workload.identity.clone(),
+        network: workload.network.clone(),
+        locality: workload.locality.clone(),
+        weight: workload.weight,
+        health: workload.health,
+    };
+    let mut bytes = 0;
+    now.endpoints_of(&service.key)
+        .filter(|workload| leaves(ours, workload))
+        .take(MAX_SHOWN)
+        .map(endpoint)
+        .take_while(move |endpoint| {
+            bytes += weight(endpoint);
+            bytes <= MAX_SHOWN_BYTES
+        })
+}
+
+/// Only workloads of our own cluster in networks of our own: what a peer told us
+/// never goes on to another.
+fn leaves(ours: &ClusterId, workload: &Workload) -> bool {
+    workload.cluster == *ours && workload.network.cluster() == Some(ours)
+}
+
+fn weight(endpoint: &ExportedEndpoint) -> usize {
+    let locality = &endpoint.locality;
+    let places = [&locality.region, &locality.zone, &locality.subzone];
+    ENTRY
+        + endpoint.uid.as_str().len()
+        + endpoint.identity.as_str().len()
+        + endpoint.network.name().as_str().len()
+        + places.iter().map(|place| place.len()).sum::<usize>()
+}
+
+/// What any entry takes besides its texts.
+const ENTRY: usize = 64;
 
 #[cfg(test)]
 mod tests;

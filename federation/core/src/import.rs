@@ -53,6 +53,12 @@ pub enum Refusal {
     /// More gateways than allowed.
     #[error("exceeds the {0} gateways that one peer may show")]
     TooManyGateways(usize),
+    /// More ports of one service than allowed.
+    #[error("exceeds the {MAX_PORTS} ports that one service of a peer may have")]
+    TooManyPorts,
+    /// More addresses of one gateway than allowed.
+    #[error("exceeds the {MAX_ADDRESSES} addresses that one gateway of a peer may have")]
+    TooManyAddresses,
     /// The name makes no host name here.
     #[error("its name makes no host name: allowed is a DNS label")]
     Name,
@@ -70,6 +76,9 @@ pub enum Refusal {
         /// The identity.
         identity: SpiffeId,
     },
+    /// A place that is none.
+    #[error("locality: allowed are at most {MAX_PLACE} visible ASCII characters for each part")]
+    Locality,
     /// A network of another cluster.
     #[error("network {network}: allowed are networks of {cluster}/")]
     ForeignNetwork {
@@ -246,6 +255,10 @@ impl Import {
         if host.is_err() || ClusterId::parse(service.name.as_str()).is_err() {
             return Some(Refusal::Name);
         }
+        // Each endpoint has each of them.
+        if service.ports.len() > MAX_PORTS {
+            return Some(Refusal::TooManyPorts);
+        }
         let mut refusal = None;
         service
             .endpoints
@@ -288,6 +301,13 @@ impl Import {
                 identity: identity.clone(),
             });
         }
+        let locality = &endpoint.locality;
+        let mut places = [&locality.region, &locality.zone, &locality.subzone].into_iter();
+        let place =
+            |text: &String| text.len() <= MAX_PLACE && text.bytes().all(|b| b.is_ascii_graphic());
+        if !places.all(place) {
+            return Err(Refusal::Locality);
+        }
         self.network(&endpoint.network)
     }
 
@@ -317,6 +337,9 @@ impl Import {
         }
         if let Err(refusal) = self.network(&gateway.network) {
             return Some(refusal);
+        }
+        if gateway.addresses.len() > MAX_ADDRESSES {
+            return Some(Refusal::TooManyAddresses);
         }
         let bad = gateway
             .addresses
@@ -358,6 +381,9 @@ impl Import {
     }
 }
 
+const MAX_PORTS: usize = 128;
+const MAX_ADDRESSES: usize = 16;
+const MAX_PLACE: usize = 253;
 /// Refusals remembered by name; all are counted.
 const MAX_REFUSALS: usize = 100;
 

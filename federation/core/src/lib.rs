@@ -10,6 +10,7 @@ pub mod export;
 pub mod import;
 pub mod lease;
 pub mod merge;
+pub mod repeat;
 pub mod scope;
 pub mod session;
 pub mod status;

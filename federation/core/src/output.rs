@@ -163,17 +163,13 @@ fn local_workload(ours: &ClusterId, world: &World, decl: &WorkloadDecl) -> Workl
 fn peer_workload(world: &World, cluster: &ClusterId, uid: &WorkloadUid) -> Option<Workload> {
     let (_, standing) = world.peers.get(cluster)?;
     let imports = world.imports.get(cluster)?;
-    let services: Vec<(&ObjectKey, &Arc<ExportedService>)> = imports
-        .serving
-        .get(uid)?
-        .iter()
+    let serving = imports.serving.get(uid)?;
+    let services: Vec<(&ObjectKey, &Arc<ExportedService>)> = serving
+        .keys()
         .filter_map(|key| Some((key, imports.services.get(key)?)))
         .collect();
     let (first, shown) = services.first()?;
-    let own = shown
-        .endpoints
-        .iter()
-        .find(|endpoint| endpoint.uid == *uid)?;
+    let own = shown.endpoints.get(*serving.get(*first)?)?;
     let endpoints: BTreeMap<ServiceKey, Endpoint> = services
         .iter()
         .filter_map(|(key, shown)| {

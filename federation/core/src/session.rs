@@ -28,6 +28,8 @@ pub struct Settings {
     pub lease: Duration,
     /// The most services and gateways the peer may name, believed or not.
     pub names: usize,
+    /// The most bytes of them, as [`Shown::weight`] counts.
+    pub bytes: usize,
 }
 
 impl Default for Settings {
@@ -36,6 +38,7 @@ impl Default for Settings {
             heartbeat: Duration::from_secs(1),
             lease: Duration::from_secs(5),
             names: 4_000,
+            bytes: 64 * 1024 * 1024,
         }
     }
 }
@@ -92,6 +95,9 @@ pub enum Broken {
     /// Too much was named.
     #[error("the peer names more than {0} services and gateways")]
     TooMuch(usize),
+    /// What was named takes too much.
+    #[error("what the peer shows takes more than {0} bytes")]
+    TooLarge(usize),
 }
 
 /// One session.
@@ -103,6 +109,8 @@ pub struct Session {
     heard: Duration,
     beat: Duration,
     shown: Ledger,
+    weights: BTreeMap<ShownKey, usize>,
+    weight: usize,
 }
 
 #[derive(Debug)]
@@ -131,6 +139,8 @@ impl Session {
             heard: now,
             beat: now.saturating_add(settings.heartbeat),
             shown: Ledger::default(),
+            weights: BTreeMap::new(),
+            weight: 0,
         };
         (session, Message::Hello)
     }
@@ -158,10 +168,12 @@ impl Session {
             (Phase::Greeting, _) => Err(Broken::BeforeHello),
             (_, Message::Hello) => Err(Broken::Twice("Hello")),
             (Phase::Following, Message::Synced(_)) => Err(Broken::Twice("Synced")),
-            (Phase::Listing(list), Message::Shown(shown)) => {
-                self.shown.note(&shown);
-                list.insert(shown.key(), *shown);
-                self.bounded().map(|()| Default::default())
+            (Phase::Listing(_), Message::Shown(shown)) => {
+                self.note(&shown)?;
+                if let Phase::Listing(list) = &mut self.phase {
+                    list.insert(shown.key(), *shown);
+                }
+                Ok(Default::default())
             }
             (Phase::Listing(list), Message::Synced(theirs)) => {
                 let list = std::mem::take(list).into_values();
@@ -175,8 +187,7 @@ impl Session {
             }
             (Phase::Listing(_), Message::Heartbeat { .. }) => Ok(Default::default()),
             (Phase::Following, Message::Shown(shown)) => {
-                let news = self.shown.note(&shown);
-                self.bounded()?;
+                let news = self.note(&shown)?;
                 let event = news.then_some(Event::Change(shown));
                 Ok((event.into_iter().collect(), Vec::new()))
             }
@@ -252,12 +263,23 @@ impl Session {
         }
     }
 
-    fn bounded(&self) -> Result<(), Broken> {
-        let most = self.settings.names;
-        if self.shown.len() > most {
-            return Err(Broken::TooMuch(most));
+    /// Writes down what is shown, within bounds; whether it was news.
+    fn note(&mut self, shown: &Shown) -> Result<bool, Broken> {
+        let news = self.shown.note(shown);
+        let (names, bytes) = (self.settings.names, self.settings.bytes);
+        if self.shown.len() > names {
+            return Err(Broken::TooMuch(names));
         }
-        Ok(())
+        let old = match shown {
+            Shown::Gone(key) => self.weights.remove(key),
+            _ => self.weights.insert(shown.key(), shown.weight()),
+        };
+        self.weight = self.weight.saturating_sub(old.unwrap_or(0));
+        self.weight = self.weight.saturating_add(shown.weight());
+        if self.weight > bytes {
+            return Err(Broken::TooLarge(bytes));
+        }
+        Ok(news)
     }
 }
 

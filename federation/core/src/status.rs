@@ -5,6 +5,7 @@
 
 use pelago_resources::{Finding, Severity, Target};
 
+use crate::export::{self, MAX_SHOWN, MAX_SHOWN_BYTES};
 use crate::merge::Merge;
 use crate::output::merges;
 use crate::world::World;
@@ -20,6 +21,7 @@ pub fn findings(merge: &Merge) -> Vec<Finding> {
         .chain(grants(world))
         .chain(ports(world))
         .chain(merged(world))
+        .chain(cut(merge))
         .take(MAX_FINDINGS)
         .collect()
 }
@@ -30,6 +32,21 @@ fn exports(world: &World) -> impl Iterator<Item = Finding> {
     ghosts.map(|key| {
         let message = "there is no such service: nothing is exported".to_owned();
         warning(format!("ServiceExport {key}"), "", message)
+    })
+}
+
+/// Exports that are too large to be shown whole.
+fn cut(merge: &Merge) -> impl Iterator<Item = Finding> {
+    let services = merge.snapshot().services();
+    let shown = services.filter(|service| !service.exported_to.is_empty());
+    shown.filter_map(|service| {
+        let (all, shown) = export::cut(merge.snapshot(), service, &service.cluster);
+        (shown < all).then(|| {
+            let message = format!(
+                "has {all} endpoints: only {shown} are shown to peers (at most {MAX_SHOWN} and {MAX_SHOWN_BYTES} bytes); split the service"
+            );
+            warning(format!("Service {}", service.key), "spec.selector", message)
+        })
     })
 }
 

@@ -51,8 +51,9 @@ pub(crate) struct World {
 pub(crate) struct Imports {
     pub(crate) services: BTreeMap<ObjectKey, Arc<ExportedService>>,
     pub(crate) gateways: BTreeMap<Name, Arc<ExportedGateway>>,
-    /// The services each of its workloads serves.
-    pub(crate) serving: BTreeMap<WorkloadUid, BTreeSet<ObjectKey>>,
+    /// The services each of its workloads serves, and its place among each
+    /// service's endpoints: a search for it would cost a peer's whole list.
+    pub(crate) serving: BTreeMap<WorkloadUid, BTreeMap<ObjectKey, usize>>,
 }
 
 impl World {
@@ -177,9 +178,9 @@ impl World {
             }
         }
         if let Some(Fact::Imported(service)) = fact {
-            for endpoint in &service.endpoints {
+            for (place, endpoint) in service.endpoints.iter().enumerate() {
                 let serving = imports.serving.entry(endpoint.uid.clone()).or_default();
-                serving.insert(key.clone());
+                serving.entry(key.clone()).or_insert(place);
             }
             imports.services.insert(key.clone(), Arc::clone(service));
         }

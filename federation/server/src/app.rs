@@ -20,11 +20,11 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::admin::AdminService;
 use crate::diary::Diary;
-use crate::discovery::{self, Clients, DiscoveryService, Registration};
+use crate::discovery::{self, Clients, DiscoveryService, Registrations};
 use crate::keep::keep;
 use crate::mirror::{self, Rows};
 use crate::peering::{self, Accepted, Common, PeeringService, Report};
-use crate::persist::{self, Desired};
+use crate::persist::{self, Desired, Texts};
 use crate::reconcile::{self, Ask, Before, Inputs, Outputs, Terms};
 use crate::registry::{self, Registry};
 use crate::sources::{self, Source};
@@ -115,6 +115,7 @@ impl Federation {
             policies: persist::load_policies(&store).await?,
             imports: persist::load_imports(&store).await?,
         };
+        let texts = persist::load_texts(&store).await?;
         let wires = Wires::new(rows(&tables.peers).await?, rows(&tables.gateways).await?);
         let network = NetworkId::of(config.cluster.clone(), config.network.clone());
 
@@ -136,7 +137,7 @@ impl Federation {
                 nodes: wires.snapshot.subscribe(),
                 gateways: wires.slice.subscribe(),
                 clients: Arc::clone(&clients),
-                registrations: wires.registrations.0.clone(),
+                registrations: Arc::clone(&wires.registrations),
             },
             peering: PeeringService::new(wires.peers.subscribe(), wires.accepted.0.clone()),
             admin: AdminService {
@@ -154,6 +155,7 @@ impl Federation {
                 clock,
                 tables,
                 before,
+                texts,
                 registry,
                 diary,
                 wires,
@@ -227,7 +229,7 @@ struct Wires {
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     asks: (mpsc::Sender<Ask>, mpsc::Receiver<Ask>),
     accepted: (mpsc::Sender<Accepted>, mpsc::Receiver<Accepted>),
-    registrations: (mpsc::Sender<Registration>, mpsc::Receiver<Registration>),
+    registrations: Arc<Registrations>,
 }
 
 impl Wires {
@@ -243,7 +245,7 @@ impl Wires {
             reports: mpsc::channel(256),
             asks: mpsc::channel(16),
             accepted: mpsc::channel(64),
-            registrations: mpsc::channel(256),
+            registrations: Arc::default(),
         }
     }
 }
@@ -256,6 +258,8 @@ struct Parts {
     clock: Clock,
     tables: Tables,
     before: Before,
+    /// The last good content of what sources read.
+    texts: Texts,
     registry: Registry,
     diary: Diary,
     wires: Wires,
@@ -292,8 +296,8 @@ impl Parts {
         let common = self.common();
         let Self { config, wires, .. } = self;
         let bell = &wires.bell;
-        let start = |source| sources::start(source, context.clone(), bell, scope);
-        let sources = config.sources.into_iter().map(start).collect();
+        let start = |source| sources::start(source, context.clone(), &self.texts, bell, scope);
+        let sources = config.sources.into_iter().enumerate().map(start).collect();
         let inputs = Inputs {
             bell: Arc::clone(bell),
             sources,
@@ -311,6 +315,8 @@ impl Parts {
             desired: wires.desired,
         };
         let terms = Terms {
+            cluster: config.cluster.clone(),
+            trust_domain: config.trust_domain,
             limits: config.limits,
             withdrawal: config.withdrawal,
         };
@@ -329,7 +335,7 @@ impl Parts {
             inputs,
             outputs,
         );
-        let register = discovery::register(self.registry, wires.registrations.1);
+        let register = discovery::register(self.registry, wires.registrations);
         let peers = mirror::run(self.tables.peers, wires.peers, Arc::clone(bell));
         let gateways = mirror::run(self.tables.gateways, wires.gateways, Arc::clone(bell));
         keep(scope, "peers", peers);

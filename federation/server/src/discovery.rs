@@ -5,24 +5,28 @@
 //! is told before every source has been read once, since an empty snapshot would
 //! take everything away.
 
-use std::collections::BTreeMap;
+mod clients;
+mod registrations;
+
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use pelago_identity::PeerInfo;
 use pelago_model::{ClusterId, Name, PartKind, Snapshot, SpiffeId, TrustDomain};
-use pelago_runtime::backoff::Backoff;
-use pelago_wire::admin::ClientInfo;
 use pelago_wire::ads::aggregated_discovery_service_server::AggregatedDiscoveryService;
 use pelago_wire::ads::{Client, DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use pelago_xds::Progress;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::registry::Registry;
+
+pub(crate) use clients::Clients;
+pub(crate) use registrations::{Registrations, register};
 
 /// Answers our own nodes and gateways.
 #[derive(Clone)]
@@ -35,47 +39,7 @@ pub(crate) struct DiscoveryService {
     pub(crate) nodes: watch::Receiver<Arc<Snapshot>>,
     pub(crate) gateways: watch::Receiver<Arc<Snapshot>>,
     pub(crate) clients: Arc<Clients>,
-    pub(crate) registrations: mpsc::Sender<Registration>,
-}
-
-/// A gateway that told where it listens.
-pub(crate) struct Registration {
-    id: SpiffeId,
-    name: Name,
-    client: Client,
-}
-
-/// Who follows discovery now, and how far each is.
-#[derive(Debug, Default)]
-pub(crate) struct Clients {
-    progress: Mutex<BTreeMap<SpiffeId, watch::Receiver<Progress>>>,
-}
-
-impl Clients {
-    fn admit(&self, id: SpiffeId) -> watch::Sender<Progress> {
-        let (report, progress) = watch::channel(Progress::default());
-        let mut clients = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.retain(|_, progress| progress.has_changed().is_ok());
-        clients.insert(id, progress);
-        report
-    }
-
-    /// Those whose stream is open.
-    pub(crate) fn list(&self) -> Vec<ClientInfo> {
-        let clients = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = clients
-            .iter()
-            .filter(|(_, progress)| progress.has_changed().is_ok());
-        let info = |(id, progress): (&SpiffeId, &watch::Receiver<Progress>)| {
-            let progress = progress.borrow();
-            ClientInfo {
-                identity: id.to_string(),
-                synced: progress.synced,
-                last_error: progress.last_error.clone(),
-            }
-        };
-        open.map(info).collect()
-    }
+    pub(crate) registrations: Arc<Registrations>,
 }
 
 #[tonic::async_trait]
@@ -100,9 +64,10 @@ impl AggregatedDiscoveryService for DiscoveryService {
             PartKind::Gateway => self.gateways.clone(),
         };
         let service = self.clone();
-        let admit = move |client: &Client| service.admit(id, kind, name, client);
+        let (held, cut) = oneshot::channel();
+        let admit = move |client: &Client| service.admit(id, kind, name, client, held);
         let responses = pelago_xds::server::serve(request.into_inner(), snapshots, admit);
-        Ok(Response::new(Box::pin(responses)))
+        Ok(Response::new(Box::pin(responses.take_until(cut))))
     }
 }
 
@@ -128,40 +93,26 @@ impl DiscoveryService {
         kind: PartKind,
         name: Name,
         client: &Client,
+        held: oneshot::Sender<()>,
     ) -> Result<watch::Sender<Progress>, Status> {
         if client.id != id {
             return Err(Status::permission_denied(
                 "node.id is not the identity that the certificate proves",
             ));
         }
+        if client.advertise.len() > MAX_ADVERTISED {
+            return Err(Status::invalid_argument(format!(
+                "a gateway advertises at most {MAX_ADVERTISED} addresses"
+            )));
+        }
         if kind == PartKind::Gateway {
-            let registration = Registration {
-                id: id.clone(),
-                name,
-                client: client.clone(),
-            };
-            self.registrations.try_send(registration).map_err(|_| {
-                Status::unavailable("too many gateways register at once: try again")
-            })?;
+            self.registrations.put(id.clone(), name, client.clone());
         }
-        Ok(self.clients.admit(id))
-    }
-}
-
-/// Writes registrations down, one after the other, until dropped.
-pub(crate) async fn register(registry: Registry, mut registrations: mpsc::Receiver<Registration>) {
-    while let Some(Registration { id, name, client }) = registrations.recv().await {
-        let mut backoff = Backoff::new(
-            Duration::from_millis(50),
-            Duration::from_secs(1),
-            fastrand::u64(..),
-        );
-        while let Err(error) = registry.register(&id, name.clone(), client.clone()).await {
-            tracing::error!(gateway = %id, error = &error as &dyn std::error::Error, "a gateway's registration cannot be written");
-            sleep(backoff.failed()).await;
-        }
+        Ok(self.clients.admit(id, held))
     }
 }
 
 /// How long a client waits for the sources at start-up.
 const READING: Duration = Duration::from_secs(10);
+/// As many as a peer takes of one gateway.
+const MAX_ADVERTISED: usize = 16;

@@ -4,9 +4,11 @@
 //! sends never stops another. What peers say goes to the one who reconciles;
 //! nothing is judged here but who speaks.
 
+mod allowance;
 mod codec;
 mod common;
 mod drive;
+mod pace;
 mod peer;
 mod service;
 

@@ -7,6 +7,7 @@
 
 mod peers;
 mod report;
+mod spoken;
 mod terms;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use pelago_federation_core::status;
 use pelago_federation_core::view::{Fact, FactKey, View};
 use pelago_model::authz::Policy;
 use pelago_model::{ClusterId, Gateway, PartKind, Peer, Snapshot};
-use pelago_resources::{Finding, PolicyDecl};
+use pelago_resources::PolicyDecl;
 use pelago_runtime::clock::Clock;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -30,6 +31,7 @@ use crate::persist::{Desired, Saved};
 use crate::sources::Said;
 
 use peers::Peers;
+use spoken::Spoken;
 
 pub(crate) use terms::Terms;
 
@@ -105,16 +107,17 @@ struct Reconcile {
     clock: Clock,
     start: Instant,
     outputs: Outputs,
-    /// Sources, then [`PERSISTED`], [`GATEWAYS`] and [`PEERS`] from the end.
+    /// Sources, then [`POLICIES`], [`PERSISTED`], [`GATEWAYS`] and [`PEERS`] from
+    /// the end.
     views: Vec<View>,
     merge: Merge,
     slice: Slice,
     peers: Peers,
-    findings: Vec<Finding>,
-    settled: bool,
-    spoken: bool,
+    said: Spoken,
     /// When what peers showed is to be saved.
     save_at: Option<Duration>,
+    /// When it was last.
+    saved_at: Duration,
     imports: BTreeMap<ClusterId, Arc<Saved>>,
     stored: u64,
 }
@@ -150,10 +153,9 @@ impl Reconcile {
             merge,
             slice: Slice::new(PartKind::Gateway, ours),
             peers: Peers::new(terms, before.imports.clone()),
-            findings: Vec::new(),
-            settled: false,
-            spoken: false,
+            said: Spoken::default(),
             save_at: None,
+            saved_at: Duration::ZERO,
             imports: before.imports,
             stored: 0,
         }
@@ -161,21 +163,10 @@ impl Reconcile {
 
     /// Reads everything shared again.
     fn reread(&mut self, inputs: &mut Inputs) {
-        self.findings.clear();
-        self.settled = true;
-        self.spoken = true;
-        for (view, said) in self.views.iter_mut().zip(&mut inputs.sources) {
-            let changed = said.has_changed().unwrap_or(false);
-            let testimony = said.borrow_and_update().clone();
-            self.settled &= testimony.settled;
-            self.spoken &= testimony.spoken;
-            self.findings.extend(testimony.findings.iter().cloned());
-            if changed {
-                view.replace(testimony.facts.clone());
-            }
-        }
         let count = self.views.len();
-        if self.settled
+        self.said
+            .reread(&mut inputs.sources, &mut self.views, count - POLICIES);
+        if self.said.settled
             && let Some(persisted) = self.views.get_mut(count - PERSISTED)
         {
             persisted.replace(BTreeMap::new());
@@ -209,7 +200,8 @@ impl Reconcile {
             .peers
             .hear(report, now, self.clock.now().as_secs(), view)
         {
-            self.save_at.get_or_insert(now + SAVE_AFTER);
+            let at = (now + SAVE_AFTER).max(self.saved_at + SAVE_EVERY);
+            self.save_at.get_or_insert(at);
         }
     }
 
@@ -222,6 +214,7 @@ impl Reconcile {
         }
         if self.save_at.is_some_and(|at| at <= now) {
             self.save_at = None;
+            self.saved_at = now;
             self.imports = self.peers.saved(&self.imports);
             self.stored = 0;
         }
@@ -234,8 +227,7 @@ impl Reconcile {
     }
 
     fn publish(&mut self) {
-        let revisions =
-            self.views.iter().map(View::revision).sum::<u64>() + 1 + u64::from(self.settled);
+        let revisions = self.views.iter().map(View::revision).sum::<u64>() + 1 + self.said.revision;
         let delta = self.merge.update(&mut self.views);
         if !delta.is_empty() {
             let snapshot = self.merge.snapshot().clone();
@@ -249,7 +241,7 @@ impl Reconcile {
             });
             self.outputs.snapshot.send_replace(Arc::new(snapshot));
         }
-        let ready = self.spoken;
+        let ready = self.said.spoken;
         self.outputs
             .ready
             .send_if_modified(|old| !std::mem::replace(old, *old || ready) && ready);
@@ -263,7 +255,7 @@ impl Reconcile {
         let entries = self.merge.entries().iter();
         let policies = self.merge.last_good().values();
         Desired {
-            settled: self.settled,
+            settled: self.said.settled,
             entries: entries
                 .map(|(id, entry)| (id.to_string(), Arc::clone(entry)))
                 .collect(),
@@ -276,14 +268,18 @@ impl Reconcile {
                 })
                 .collect(),
             imports: self.imports.clone(),
+            texts: self.said.texts.clone(),
+            readable: self.said.readable,
         }
     }
 
     fn report(&self) -> StatusReport {
         let snapshot = self.merge.snapshot();
-        let mut findings = self.findings.clone();
+        let mut findings = self.said.findings.clone();
         findings.extend(self.peers.findings());
         findings.extend(status::findings(&self.merge));
+        // What is cut off is never worse than what is shown.
+        findings.sort_by_key(|finding| finding.severity);
         findings.truncate(status::MAX_FINDINGS);
         StatusReport {
             hash: snapshot.state_hash(),
@@ -298,7 +294,8 @@ impl Reconcile {
 }
 
 /// Views of our own, counted from the end.
-const OWN_VIEWS: usize = 3;
+const OWN_VIEWS: usize = 4;
+const POLICIES: usize = 4;
 const PERSISTED: usize = 3;
 const GATEWAYS: usize = 2;
 const PEERS: usize = 1;
@@ -306,4 +303,6 @@ const PEERS: usize = 1;
 /// Reports taken in before what follows is published.
 const BATCH: usize = 256;
 const SAVE_AFTER: Duration = Duration::from_millis(500);
+/// A peer that never rests must not wear out the disk.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -9,7 +9,8 @@ mod teller;
 mod testimony;
 pub(crate) mod texts;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pelago_resources::Context;
@@ -19,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use crate::keep::keep;
 
 use teller::Teller;
+use texts::Texts;
 
 pub(crate) use testimony::Testimony;
 
@@ -35,21 +37,50 @@ pub enum Source {
 /// What is shared with the one who reconciles: the newest testimony, and a bell.
 pub(crate) type Said = watch::Receiver<Arc<Testimony>>;
 
-/// Starts to read a source; `bell` rings after each change.
-pub(crate) fn start(source: Source, context: Context, bell: &Arc<Notify>, scope: &Scope) -> Said {
-    let (say, said) = watch::channel(Arc::new(Testimony::default()));
-    let teller = Teller::new(say, bell, context);
+impl Source {
+    /// Whether a text of that name is one of this source, the `index`th.
+    fn owns(&self, index: usize, name: &str) -> bool {
+        match self {
+            // Both as text, since that is how names of files are made.
+            Self::Files(folder) => {
+                Path::new(name).parent() == Some(Path::new(&folder.display().to_string()))
+            }
+            Self::Static(_) => name == static_name(index),
+        }
+    }
+}
+
+/// Starts to read a source, the `index`th; `before` is what all sources said
+/// when they were last whole, and `bell` rings after each change.
+pub(crate) fn start(
+    (index, source): (usize, Source),
+    context: Context,
+    before: &BTreeMap<String, Arc<str>>,
+    bell: &Arc<Notify>,
+    scope: &Scope,
+) -> Said {
+    let own = before
+        .iter()
+        .filter(|(name, _)| source.owns(index, name))
+        .map(|(name, text)| (name.clone(), Arc::clone(text)));
+    let texts = Texts::new(context, own.collect());
+    let (say, said) = watch::channel(Arc::new(texts.unread()));
+    let teller = Teller::new(say, bell, texts);
     match source {
         Source::Files(folder) => keep(scope, "files", files::run(folder, teller)),
-        Source::Static(text) => keep(scope, "static", follow(text, teller)),
+        Source::Static(text) => keep(scope, "static", follow(static_name(index), text, teller)),
     }
     said
 }
 
-async fn follow(mut text: watch::Receiver<String>, mut teller: Teller) {
+fn static_name(index: usize) -> String {
+    format!("static {index}")
+}
+
+async fn follow(name: String, mut text: watch::Receiver<String>, mut teller: Teller) {
     loop {
         let now = text.borrow_and_update().clone();
-        teller.all([("static".to_owned(), now)].into(), Vec::new());
+        teller.all([(name.clone(), now)].into(), BTreeMap::new());
         // When the writer is gone the last text holds.
         if text.changed().await.is_err() {
             return;

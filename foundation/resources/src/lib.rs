@@ -28,4 +28,5 @@ pub use declaration::{
 };
 pub use document::{MAX_DOCUMENT, MAX_DOCUMENTS};
 pub use read::{Parsed, read};
-pub use status::{Finding, Severity};
+pub use security::DUPLICATE;
+pub use status::{Finding, Severity, one_line};

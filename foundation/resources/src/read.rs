@@ -13,7 +13,8 @@ use crate::{mcs, networking, registration, security, service};
 /// What a text declares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parsed {
-    /// In the order of the text; each object once.
+    /// In the order of the text; each object once, but a policy as often as it
+    /// stands there, since each may deny something.
     pub declarations: Vec<Declaration>,
     /// What is not honoured, in the order of the text.
     pub findings: Vec<Finding>,
@@ -63,6 +64,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn object(&mut self, node: &Node, name: String) {
         let mut report = Report::new(self.source, name.clone());
+        if self.parsed.declarations.len() >= MAX_OBJECTS {
+            let message = format!("at most {MAX_OBJECTS} objects are read from one source");
+            report.broken(node.line, "", message);
+            return self.take(report);
+        }
         let Some((group, version, kind)) = type_of(node, &mut report) else {
             return self.take(report);
         };
@@ -84,9 +90,11 @@ impl Reader<'_> {
         let found = self.declaration(node, &group, &version, &kind, &mut report);
         if let Some(declaration) = found {
             let object = declaration.object();
-            if self.seen.insert(object.clone()) {
+            let first = self.seen.insert(object.clone());
+            if first || matches!(declaration, Declaration::Policy(_)) {
                 self.parsed.declarations.push(declaration);
-            } else {
+            }
+            if !first {
                 let message = format!("{object} stands here twice; each object once");
                 report.broken(node.line, "metadata.name", message);
             }
@@ -176,6 +184,8 @@ fn versions(group: &str, kind: &str) -> Option<&'static [&'static str]> {
 const KINDS: &str = "Service, WorkloadEntry, RegistrationEntry, ServiceExport, AuthorizationPolicy";
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
 const MAX_FINDINGS: usize = 1000;
+/// A list unfolds, so that the number of documents bounds nothing.
+const MAX_OBJECTS: usize = 20_000;
 
 #[cfg(test)]
 pub(crate) mod tests;

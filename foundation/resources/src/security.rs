@@ -20,6 +20,10 @@ use crate::status::Report;
 
 use rule::Reading;
 
+/// Names that begin so are made for policies that are declared twice; a document
+/// cannot have one.
+pub const DUPLICATE: &str = "pelago-duplicate-";
+
 pub(crate) fn read(
     document: &Node,
     meta: &Metadata,
@@ -31,6 +35,9 @@ pub(crate) fn read(
         shape: Shape::Null,
     };
     let spec = document.field("spec").unwrap_or(&empty);
+    if is_reserved(document, meta, report) {
+        return None;
+    }
     let key = PolicyKey {
         namespace: meta.key.namespace.clone(),
         name: meta.key.name.clone(),
@@ -81,6 +88,17 @@ pub(crate) fn read(
         rules,
     };
     Some(Declaration::Policy(PolicyDecl { policy, complete }))
+}
+
+fn is_reserved(document: &Node, meta: &Metadata, report: &mut Report<'_>) -> bool {
+    let reserved = meta.key.name.as_str().starts_with(DUPLICATE);
+    if reserved {
+        let message = format!(
+            "begins with {DUPLICATE:?}, which this version keeps for policies that are declared twice; allowed: another name"
+        );
+        report.broken(document.line, "metadata.name", message);
+    }
+    reserved
 }
 
 enum Effect {

@@ -51,13 +51,28 @@ impl Finding {
     pub fn new(severity: Severity, source: &str, object: &str, field: &str, message: &str) -> Self {
         Self {
             severity,
-            source: source.to_owned(),
+            source: one_line(source, MAX_SOURCE),
             line: 0,
-            object: object.to_owned(),
-            field: field.to_owned(),
-            message: message.to_owned(),
+            object: one_line(object, MAX_OBJECT),
+            field: one_line(field, MAX_FIELD),
+            message: one_line(message, MAX_MESSAGE),
         }
     }
+}
+
+/// At most `most` characters of a text that someone else wrote, for people: what
+/// moves a terminal's cursor or turns its text around is escaped.
+#[must_use]
+pub fn one_line(text: &str, most: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(most));
+    for character in text.chars().take(most) {
+        if character.is_control() || TURNING.contains(&character) {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 impl fmt::Display for Finding {
@@ -127,15 +142,21 @@ impl<'a> Report<'a> {
         if self.findings.len() >= MAX_FINDINGS {
             return;
         }
-        self.findings.push(Finding {
-            severity,
-            source: self.source.to_owned(),
-            line,
-            object: self.object.clone(),
-            field: field.to_owned(),
-            message,
-        });
+        let finding = Finding::new(severity, self.source, &self.object, field, &message);
+        self.findings.push(Finding { line, ..finding });
     }
 }
 
 const MAX_FINDINGS: usize = 100;
+const MAX_SOURCE: usize = 512;
+const MAX_OBJECT: usize = 400;
+const MAX_FIELD: usize = 256;
+const MAX_MESSAGE: usize = 2_000;
+/// Line separators and the directions of Unicode's bidirectional algorithm.
+const TURNING: &[char] = &[
+    '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}',
+    '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
+
+#[cfg(test)]
+mod tests;

@@ -165,3 +165,26 @@ fn testimony_follows() {
     import.testify(&key, &mut view);
     assert_eq!(view.facts().count(), 0);
 }
+
+/// Every endpoint has every port: without a limit one message is a million ports.
+#[test]
+fn ports_addresses_and_places_are_bounded() {
+    let port = |port| (pelago_model::PortKey::tcp(port), Default::default());
+    let mut import = import();
+    import.take(with(|s| s.ports = (1..=128).map(port).collect()));
+    assert_eq!((import.services(), import.refused()), (1, 0));
+    import.take(with(|s| s.ports = (1..=129).map(port).collect()));
+    assert_eq!((import.services(), import.refused()), (0, 1));
+    let mut gateway = shown_gateway("west");
+    let address = HostPort::parse("gw.west.example:1").expect("address");
+    gateway.addresses = vec![address; 17];
+    import.take(Shown::Gateway(gateway));
+    assert_eq!(
+        import.refusals.values().last(),
+        Some(&Refusal::TooManyAddresses)
+    );
+    for place in ["x".repeat(254), "\u{1b}[2J".to_owned()] {
+        import.take(with(|s| s.endpoints[0].locality.zone = place));
+        assert_eq!(import.endpoints(), 1);
+    }
+}

@@ -383,3 +383,40 @@ fn both_sides_keep_the_session_of_the_smaller_id() {
     assert_eq!(keep(&east, &west, Dialler::Peer, Dialler::Us), Keep::New);
     assert_eq!(keep(&east, &west, Dialler::Peer, Dialler::Peer), Keep::New);
 }
+
+#[test]
+fn a_peer_that_shows_more_bytes_than_it_may_is_left() {
+    let settings = Settings {
+        bytes: 3_500,
+        ..Settings::default()
+    };
+    let shown = |name: &str| {
+        Message::Shown(Box::new(Shown::Service(shown_service(
+            "west", name, &["a"; 10],
+        ))))
+    };
+    let (mut session, _) =
+        Session::open(cluster("east"), audience("west"), settings, Duration::ZERO);
+    let mut hear = |message| {
+        session
+            .receive(message, &Snapshot::default(), Duration::ZERO)
+            .map(drop)
+    };
+    assert_eq!(hear(Message::Hello), Ok(()));
+    for _ in 0..100 {
+        assert_eq!(
+            hear(shown("a")),
+            Ok(()),
+            "the same again takes nothing more"
+        );
+    }
+    assert_eq!(hear(shown("b")), Ok(()));
+    let gone = Message::Shown(Box::new(Shown::Gone(shown_key("b"))));
+    assert_eq!(hear(gone), Ok(()));
+    assert_eq!(hear(shown("c")), Ok(()));
+    assert_eq!(hear(shown("d")), Err(Broken::TooLarge(3_500)));
+}
+
+fn shown_key(name: &str) -> ShownKey {
+    ShownKey::Service(object(&format!("shop/{name}")))
+}

@@ -25,3 +25,27 @@ fn what_does_not_hold_together_is_said() {
         ]
     );
 }
+
+#[test]
+fn an_export_that_is_cut_is_said() {
+    let mut yaml = service("api") + &export("api");
+    for index in 0..5_001 {
+        let ip = format!("10.0.{}.{}", index / 250, index % 250);
+        yaml += &workload("api", &format!("api-{index}"), &ip);
+    }
+    let mut views = [
+        view(facts("east", &yaml)),
+        view([peer_fact(peer("west", &["shop/api"], &[]), Standing::Fresh)]),
+    ];
+    let mut merge = Merge::new(cluster("east"));
+    merge.update(&mut views);
+    let said = findings(&merge);
+    assert_eq!(said.len(), 1);
+    assert!(
+        said[0]
+            .message
+            .starts_with("has 5001 endpoints: only 5000 are shown"),
+        "{}",
+        said[0]
+    );
+}

@@ -2,6 +2,7 @@
 //! paused clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use pelago_identity::{
@@ -15,7 +16,10 @@ use pelago_model::{
 use pelago_net::{BoxListener, BoxNet, Fabric, ListenOptions, MemoryNet, Net as _, ProcessFacts};
 use pelago_runtime::clock::{Clock, TokioClock, UnixTime};
 use pelago_runtime::scope::Scope;
-use pelago_store::{Actor, Expected, MemoryStore, Store, Table};
+use pelago_store::{
+    Actor, BoxFuture, Expected, Key, Listing, MemoryStore, Revision, Store, StoreError, Swap,
+    Table, Versioned, Watch,
+};
 use pelago_wire::admin::mesh_admin_server::MeshAdmin as _;
 use pelago_wire::admin::{PeerInfo, StatusRequest, StatusResponse};
 use pelago_wire::ads::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
@@ -471,7 +475,23 @@ async fn ask(
     path: &str,
     claim: &str,
 ) -> Result<DeltaDiscoveryResponse, Code> {
-    let (target, channels, _writer) = world.target(0, by, &by.id(path), SNI_CONTROL);
+    let (first, _stream) = follow(world, by, path, claim).await?;
+    Ok(first)
+}
+
+type Followed = (
+    tonic::Streaming<DeltaDiscoveryResponse>,
+    Channels,
+    IdentityWriter,
+);
+
+async fn follow(
+    world: &World,
+    by: &Domain,
+    path: &str,
+    claim: &str,
+) -> Result<(DeltaDiscoveryResponse, Followed), Code> {
+    let (target, channels, writer) = world.target(0, by, &by.id(path), SNI_CONTROL);
     let mut client = AggregatedDiscoveryServiceClient::new(channels.channel(&target));
     let node = encode_client(&Client {
         id: by.id(claim),
@@ -494,7 +514,176 @@ async fn ask(
         .map_err(|status| status.code())?
         .into_inner();
     let first = stream.message().await.map_err(|status| status.code())?;
-    first.ok_or(Code::Cancelled)
+    let first = first.ok_or(Code::Cancelled)?;
+    Ok((first, (stream, channels, writer)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_identity_has_few_streams_and_the_newest_stays() {
+    let world = World::new();
+    let east = world.controller(0, Arc::new(MemoryStore::new()), "").await;
+    east.text.send_replace(service("api", 1));
+    east.until(|s| endpoints(s, API) == 1).await;
+    let node = "pelago/node/east/n1";
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        streams.push(follow(&world, &world.east, node, node).await.unwrap().1);
+    }
+    for (index, (stream, ..)) in streams.iter_mut().enumerate() {
+        let next = timeout(Duration::from_secs(5), stream.message()).await;
+        let ended = matches!(next, Ok(Ok(None) | Err(_)));
+        assert_eq!(ended, index < 2, "{index}: {next:?}");
+    }
+    assert_eq!(east.status().await.clients.len(), 1);
+}
+
+/// A store whose writes and listings can be made to fail.
+#[derive(Default)]
+struct Fragile {
+    inner: MemoryStore,
+    broken: AtomicBool,
+    failed: AtomicU64,
+}
+
+impl Fragile {
+    fn check(&self) -> Result<(), StoreError> {
+        if !self.broken.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.failed.fetch_add(1, Ordering::SeqCst);
+        Err(StoreError::Backend {
+            operation: "write",
+            source: "no space left on device".into(),
+        })
+    }
+}
+
+impl Store for Fragile {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
+        self.inner.get(key)
+    }
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Listing, StoreError>> {
+        Box::pin(async move {
+            self.check()?;
+            self.inner.list(prefix).await
+        })
+    }
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Expected,
+        value: Option<Vec<u8>>,
+    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+        Box::pin(async move {
+            self.check()?;
+            self.inner.compare_and_swap(key, expected, value).await
+        })
+    }
+    fn watch<'a>(
+        &'a self,
+        prefix: &'a str,
+        from: Revision,
+    ) -> BoxFuture<'a, Result<Watch, StoreError>> {
+        self.inner.watch(prefix, from)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_holds_up_nothing_and_has_everything_once_it_works_again() {
+    let world = World::new();
+    let store = Arc::new(Fragile::default());
+    let shared: Arc<dyn Store> = Arc::<Fragile>::clone(&store);
+    let good = service("api", 1) + ENTRY;
+    let east = world.controller(0, Arc::clone(&shared), &good).await;
+    let entries = async || store.inner.list("entry/").await.unwrap().entries.len();
+    while entries().await == 0 {
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    store.broken.store(true, Ordering::SeqCst);
+    east.text.send_replace(service("api", 2));
+    east.until(|s| endpoints(s, API) == 2).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let failed = store.failed.load(Ordering::SeqCst);
+    assert!(
+        (5..500).contains(&failed),
+        "tried again, without spinning: {failed}"
+    );
+    assert_eq!(entries().await, 1);
+    store.broken.store(false, Ordering::SeqCst);
+    while entries().await > 0 {
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    east.stop().await;
+    let east = world.controller(0, shared, "kind: [").await;
+    east.until(|s| endpoints(s, API) == 2).await;
+}
+
+/// One record that no store takes does not hold up the others.
+#[tokio::test(start_paused = true)]
+async fn a_policy_too_large_for_the_store_keeps_nothing_else_from_it() {
+    let world = World::new();
+    let large = format!(
+        "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: a, namespace: shop}}\nspec: {{action: DENY, rules: [{}]}}\n",
+        "{}, ".repeat(30_000)
+    );
+    let small = "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: b, namespace: shop}\nspec: {action: DENY, rules: [{}]}\n";
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let east = world
+        .controller(0, Arc::clone(&store), &(large + small))
+        .await;
+    let keys = async |prefix: &str| store.list(prefix).await.unwrap().entries.len();
+    while keys("policy/").await == 0 || keys("source/").await == 0 {
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    assert_eq!(keys("policy/").await, 1);
+    east.stop().await;
+    let east = world.controller(0, Arc::clone(&store), "kind: [").await;
+    east.until(|s| s.policies().count() == 2).await;
+}
+
+/// Whoever wrote it: a peer of our own domain could show our identities.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_named_like_us_is_none() {
+    let world = World::new();
+    let east = world.controller(0, Arc::new(MemoryStore::new()), "").await;
+    let nowhere = HostPort::parse("10.0.0.9:1").unwrap();
+    let mut twin = world.east.peer(&nowhere, &["shop/*"], &[]);
+    east.add(twin.clone()).await;
+    twin.cluster = cluster("other");
+    twin.controller = world.east.id("pelago/controller/other");
+    east.add(twin.clone()).await;
+    let mut posing = world.west.peer(&nowhere, &["shop/*"], &[]);
+    posing.cluster = cluster("posing");
+    east.add(posing).await;
+    east.add(world.west.peer(&nowhere, &[], &[])).await;
+    while east.status().await.peers.is_empty() {
+        tokio::time::advance(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(east.peer().await.cluster, "west");
+    let status = east.status().await;
+    assert_eq!((status.peers.len(), status.findings.len()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_session_of_a_removed_peer_is_cut_at_once() {
+    let world = World::new();
+    let [east, west] = joined(&world).await;
+    west.until(|s| endpoints(s, API) == 3).await;
+    assert_eq!(west.peer().await.state, "connected");
+    let table: Table<Peer> = Table::new(Arc::clone(&east.store), "peer");
+    table.delete("west", Expected::Any).await.unwrap();
+    let removed = Instant::now();
+    while west.peer().await.last_error.is_empty() {
+        tokio::time::advance(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        removed.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        removed.elapsed()
+    );
+    assert!(east.status().await.peers.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -544,7 +733,7 @@ async fn entries_and_policies_reach_the_store_and_findings_the_status() {
         entries
             .iter()
             .map(|(key, _)| key.as_str().to_owned())
-            .filter(|key| !key.starts_with("audit/"))
+            .filter(|key| !key.starts_with("audit/") && !key.starts_with("source/"))
             .collect::<Vec<_>>()
     };
     while keys(&store).await != ["entry/shop.api", "policy/shop.p"] {
@@ -573,6 +762,54 @@ async fn entries_and_policies_reach_the_store_and_findings_the_status() {
     let verbs: Vec<&str> = audit.iter().map(|entry| entry.verb.as_str()).collect();
     assert_eq!(verbs, ["entry.delete", "entry.put"]);
     east.stop().await;
+}
+
+const ENTRY: &str = "---\napiVersion: pelago.dev/v1alpha1\nkind: RegistrationEntry\nmetadata: {name: api, namespace: shop}\nspec: {spiffeId: 'spiffe://east.example/ns/shop/sa/api', node: n1, selectors: ['unix:uid:1']}\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_with_a_broken_source_serves_its_last_good_content() {
+    let world = World::new();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    // Larger than one value of the store.
+    let good = service("api", 1) + ENTRY + &"# comment\n".repeat(100_000);
+    let east = world.controller(0, Arc::clone(&store), &good).await;
+    east.until(|s| endpoints(s, API) == 1).await;
+    east.stop().await;
+    let east = world.controller(0, Arc::clone(&store), "kind: [").await;
+    east.until(|s| endpoints(s, API) == 1).await;
+    assert_eq!(east.status().await.findings.len(), 1, "and it is reported");
+    east.stop().await;
+    assert_eq!(store.list("entry/").await.unwrap().entries.len(), 1);
+    // What is whole again replaces it, for good.
+    for text in ["", "kind: ["] {
+        let east = world.controller(0, Arc::clone(&store), text).await;
+        let mut ready = east.federation.discovery.ready.clone();
+        ready.wait_for(|ready| *ready).await.unwrap();
+        assert_eq!(endpoints(&east.federation.snapshot().borrow(), API), 0);
+        east.stop().await;
+        assert!(store.list("entry/").await.unwrap().entries.is_empty());
+    }
+}
+
+/// The second DENY was dropped before, which permitted what it denies.
+#[tokio::test(start_paused = true)]
+async fn of_a_policy_that_is_declared_twice_everything_it_denies_holds() {
+    let world = World::new();
+    let deny = |port: u16| {
+        format!(
+            "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {{action: DENY, rules: [{{to: [{{operation: {{ports: ['{port}']}}}}]}}]}}\n"
+        )
+    };
+    let store = Arc::new(MemoryStore::new());
+    let east = world.controller(0, store, &(deny(1) + &deny(2))).await;
+    let now = east.until(|s| s.policies().count() == 2).await;
+    let mut ports: Vec<u16> = now
+        .policies()
+        .map(|policy| policy.rules[0].to[0].ports[0])
+        .collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [1, 2]);
+    assert!(!east.status().await.findings.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

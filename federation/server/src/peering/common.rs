@@ -26,8 +26,8 @@ pub(crate) enum Heard {
     Opened,
     /// All it shows.
     Full(Vec<Shown>),
-    /// One change of what it shows.
-    Change(Box<Shown>),
+    /// Changes of what it shows, each thing once.
+    Changes(Vec<Shown>),
     /// It speaks, and asks to be believed for so long.
     Alive {
         lease: Duration,

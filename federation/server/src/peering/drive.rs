@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use pelago_federation_core::session::{Broken, Event, Message, Session};
+use pelago_federation_core::session::{Broken, Message, Session};
 use pelago_model::Peer;
 use pelago_model::service::Audience;
 use pelago_wire::peering::PeerMessage;
@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use tonic::{Status, Streaming};
 
 use super::codec::{self, CodecError};
-use super::common::{Common, Heard, Report};
+use super::common::{Common, Report};
+use super::pace::Pace;
 
 /// Messages between the session and gRPC.
 pub(super) const QUEUE: usize = 64;
@@ -69,6 +70,7 @@ pub(super) async fn run(common: Common, peer: std::sync::Arc<Peer>, io: Io) -> E
         start,
         queue: VecDeque::from([hello]),
         moved: start,
+        pace: Pace::new(start),
     };
     match drive.run(io).await {
         Ok(never) => match never {},
@@ -84,6 +86,7 @@ struct Drive {
     queue: VecDeque<Message>,
     /// When the queue was last empty or shrank.
     moved: Instant,
+    pace: Pace,
 }
 
 impl Drive {
@@ -104,11 +107,13 @@ impl Drive {
                 return Err(Ended::Stalled);
             }
             let due = self.start + self.session.due();
+            let tell = self.pace.due();
             tokio::select! {
                 message = inbound.message() => {
                     let message = message.map_err(|status| Ended::Failed(Box::new(status)))?;
-                    self.receive(message.ok_or(Ended::Closed)?).await?;
+                    self.receive(message.ok_or(Ended::Closed)?)?;
                 }
+                () = sleep_until(tell.unwrap_or(due)), if tell.is_some() => self.tell().await?,
                 permit = outbound.reserve(), if !self.queue.is_empty() => {
                     let permit = permit.map_err(|_| Ended::Closed)?;
                     if let Some(message) = self.queue.pop_front() {
@@ -133,7 +138,7 @@ impl Drive {
         self.queue.extend(self.session.publish(&snapshot));
     }
 
-    async fn receive(&mut self, message: PeerMessage) -> Result<(), Ended> {
+    fn receive(&mut self, message: PeerMessage) -> Result<(), Ended> {
         let Some(message) = codec::decode(message).map_err(Ended::Unreadable)? else {
             return Ok(());
         };
@@ -144,16 +149,15 @@ impl Drive {
             .receive(message, &snapshot, now)
             .map_err(Ended::Broken)?;
         self.queue.extend(out);
+        let (ours, theirs) = (self.session.our_hash(), self.session.their_hash());
         for event in events {
-            let heard = match event {
-                Event::Full(all) => Heard::Full(all),
-                Event::Change(shown) => Heard::Change(shown),
-                Event::Alive(lease) => Heard::Alive {
-                    lease,
-                    ours: self.session.our_hash(),
-                    theirs: self.session.their_hash(),
-                },
-            };
+            self.pace.hear(event, ours, theirs);
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self) -> Result<(), Ended> {
+        for heard in self.pace.tell(Instant::now()) {
             let report = Report {
                 cluster: self.peer.cluster.clone(),
                 controller: self.peer.controller.clone(),

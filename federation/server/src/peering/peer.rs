@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::allowance::Allowance;
 use super::common::{Common, Heard, Report};
 use super::drive::{self, Ended, Io, QUEUE};
 use super::service::Accepted;
@@ -30,12 +31,16 @@ pub(super) async fn run(common: Common, peer: Arc<Peer>, mut inbox: mpsc::Receiv
         next: Instant::now(),
         dialling: None,
         active: None,
+        allowance: Allowance::new(Instant::now()),
         common,
         peer,
     };
     loop {
         tokio::select! {
             accepted = inbox.recv() => match accepted {
+                // Each session begins with a full list; one that opens them all
+                // the time must not be heard each time.
+                Some(_) if !link.allowance.take(Instant::now()) => {}
                 Some(Accepted { inbound, outbound, .. }) => {
                     link.offer(Dialler::Peer, Io { inbound, outbound }).await;
                 }
@@ -66,6 +71,8 @@ struct Link {
     next: Instant,
     dialling: Option<BoxFuture<'static, Result<Io, Status>>>,
     active: Option<(Dialler, BoxFuture<'static, (Ended, Duration)>)>,
+    /// For sessions that the peer opens.
+    allowance: Allowance,
 }
 
 impl Link {
@@ -160,7 +167,8 @@ fn dial(common: Common, peer: Arc<Peer>) -> BoxFuture<'static, Result<Io, Status
     .boxed()
 }
 
-/// An error with its causes, in one line of at most 300 characters.
+/// An error with its causes, in one line of at most 300 characters. The peer
+/// wrote parts of it.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -168,7 +176,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         let _ = write!(text, ": {inner}");
         cause = inner.source();
     }
-    text.chars().take(300).collect()
+    pelago_resources::one_line(&text, 300)
 }
 
 const FIRST: Duration = Duration::from_millis(50);

@@ -1,15 +1,14 @@
-//! What a peer showed, in pieces that fit the store.
-//!
-//! A head names one of two slots; its pieces are written first, so that a crash
-//! leaves the old state whole. A state that is not whole is no state.
+//! What a peer showed, as it is stored.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pelago_federation_core::export::Shown;
-use pelago_model::{ClusterId, ExportedGateway, ExportedService, SpiffeId, Version};
-use pelago_store::{Expected, Store, Table, TableError};
+use pelago_model::{ClusterId, ExportedGateway, ExportedService, SpiffeId};
+use pelago_store::{Store, TableError};
 use serde::{Deserialize, Serialize};
+
+use super::pieces::{self, Pieces};
 
 /// What a peer showed, as far as it was believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,140 +43,61 @@ impl Saved {
     }
 }
 
-/// Everything that was saved, by peer; what is not whole is left out.
+/// Everything that was saved, by peer; what cannot be read is left out.
 pub(crate) async fn load(
     store: &Arc<dyn Store>,
 ) -> Result<BTreeMap<ClusterId, Arc<Saved>>, TableError> {
-    let rows: BTreeMap<String, Row> = table(store)
-        .list()
-        .await?
-        .rows
-        .into_iter()
-        .map(|row| (row.id, row.value))
-        .collect();
     let mut found = BTreeMap::new();
-    for (id, row) in &rows {
-        let (Row::Head(head), Ok(cluster)) = (row, ClusterId::parse(id)) else {
-            continue;
-        };
-        let mut text = String::new();
-        for piece in 0..head.pieces {
-            if let Some(Row::Piece(part)) = rows.get(&piece_id(&cluster, head.slot, piece)) {
-                text.push_str(part);
-            }
-        }
-        let whole = Version::of_bytes(text.as_bytes()) == head.version;
-        match serde_json::from_str(&text) {
-            Ok(saved) if whole => drop(found.insert(cluster, Arc::new(saved))),
+    for (id, kept) in pieces::load(store, PREFIX).await? {
+        let saved = serde_json::from_str(&kept.text);
+        match (ClusterId::parse(&id), saved) {
+            (Ok(cluster), Ok(saved)) => drop(found.insert(cluster, Arc::new(saved))),
             _ => {
-                tracing::warn!(peer = %cluster, "what the peer showed before the restart is not whole: it is not used")
+                tracing::warn!(peer = %id, "what the peer showed before the restart cannot be read: it is not used");
             }
         }
     }
     Ok(found)
 }
 
-/// Makes the store hold exactly `wanted`; `written` is what it is known to hold.
-pub(super) async fn sync(
-    store: &Arc<dyn Store>,
-    wanted: &BTreeMap<ClusterId, Arc<Saved>>,
-    written: &mut BTreeMap<ClusterId, Arc<Saved>>,
-) -> Result<(), TableError> {
-    let table = table(store);
-    for row in table.list().await?.rows {
-        let cluster = row.id.split('.').next().unwrap_or_default();
-        if !wanted.keys().any(|peer| peer.as_str() == cluster) {
-            table.delete(&row.id, Expected::Any).await?;
+/// Writes what peers showed.
+pub(super) struct Imports {
+    pieces: Pieces,
+    /// What the store is known to hold.
+    written: BTreeMap<ClusterId, Arc<Saved>>,
+}
+
+impl Imports {
+    pub(super) fn new(store: &Arc<dyn Store>) -> Self {
+        Self {
+            pieces: Pieces::new(store, PREFIX),
+            written: BTreeMap::new(),
         }
     }
-    written.retain(|cluster, _| wanted.contains_key(cluster));
-    for (cluster, saved) in wanted {
-        if written
-            .get(cluster)
-            .is_some_and(|old| Arc::ptr_eq(old, saved))
-        {
-            continue;
+
+    /// Makes the store hold exactly `wanted`.
+    pub(super) async fn sync(
+        &mut self,
+        wanted: &BTreeMap<ClusterId, Arc<Saved>>,
+    ) -> Result<(), TableError> {
+        let kept = |id: &str| wanted.keys().any(|peer| peer.as_str() == id);
+        self.pieces.retain(kept).await?;
+        self.written
+            .retain(|cluster, _| wanted.contains_key(cluster));
+        for (cluster, saved) in wanted {
+            let old = self.written.get(cluster);
+            if old.is_some_and(|old| Arc::ptr_eq(old, saved)) {
+                continue;
+            }
+            let text = serde_json::to_string(saved).unwrap_or_default();
+            self.pieces.put(cluster.as_str(), "", &text).await?;
+            self.written.insert(cluster.clone(), Arc::clone(saved));
         }
-        save(&table, cluster, saved).await?;
-        written.insert(cluster.clone(), Arc::clone(saved));
+        Ok(())
     }
-    Ok(())
 }
 
-async fn save(table: &Table<Row>, cluster: &ClusterId, saved: &Saved) -> Result<(), TableError> {
-    let text = serde_json::to_string(saved).unwrap_or_default();
-    let version = Version::of_bytes(text.as_bytes());
-    let old = match table.get(cluster.as_str()).await? {
-        Some(record) => match record.value {
-            Row::Head(head) => Some(head),
-            Row::Piece(_) => None,
-        },
-        None => None,
-    };
-    if old.as_ref().is_some_and(|old| old.version == version) {
-        return Ok(());
-    }
-    let slot = old.as_ref().map_or(0, |old| 1 - old.slot.min(1));
-    let mut pieces = 0;
-    for part in cut(&text) {
-        let id = piece_id(cluster, slot, pieces);
-        table
-            .put(&id, Expected::Any, &Row::Piece(part.to_owned()))
-            .await?;
-        pieces += 1;
-    }
-    let head = Row::Head(Head {
-        slot,
-        pieces,
-        version,
-    });
-    table.put(cluster.as_str(), Expected::Any, &head).await?;
-    if let Some(old) = old {
-        for piece in 0..old.pieces {
-            table
-                .delete(&piece_id(cluster, old.slot, piece), Expected::Any)
-                .await?;
-        }
-    }
-    Ok(())
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Row {
-    Head(Head),
-    Piece(String),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    slot: u8,
-    pieces: u32,
-    version: Version,
-}
-
-fn table(store: &Arc<dyn Store>) -> Table<Row> {
-    Table::new(Arc::clone(store), "import")
-}
-
-/// A cluster id has no dot, so that no piece is taken for a head.
-fn piece_id(cluster: &ClusterId, slot: u8, piece: u32) -> String {
-    format!("{cluster}.{slot}.{piece}")
-}
-
-/// Pieces of at most [`PIECE`] bytes, cut between characters.
-fn cut(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (piece, next) = rest.split_at(rest.floor_char_boundary(PIECE));
-        rest = next;
-        (!piece.is_empty()).then_some(piece)
-    })
-}
-
-/// JSON inside JSON grows by its quotes; twice this is still below what a store
-/// takes.
-const PIECE: usize = 200 * 1024;
+const PREFIX: &str = "import";
 
 #[cfg(test)]
 mod tests;

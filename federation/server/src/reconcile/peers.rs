@@ -13,7 +13,7 @@ use pelago_federation_core::import::Import;
 use pelago_federation_core::lease::Lease;
 use pelago_federation_core::view::{Fact, FactKey, View};
 use pelago_model::{ClusterId, Peer, Standing, Version};
-use pelago_resources::Finding;
+use pelago_resources::{Finding, Severity};
 
 use crate::mirror::Rows;
 use crate::peering::{Heard, Report};
@@ -29,6 +29,8 @@ pub(super) struct Peers {
     /// What they showed before a restart; each is taken once.
     before: BTreeMap<ClusterId, Arc<Saved>>,
     peers: BTreeMap<ClusterId, Known>,
+    /// Records that can be no peer.
+    posing: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl Peers {
             terms,
             before,
             peers: BTreeMap::new(),
+            posing: Vec::new(),
         }
     }
 
@@ -65,6 +68,14 @@ impl Peers {
         time: u64,
         view: &mut View,
     ) -> bool {
+        let (peers, posing): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .partition(|(id, peer)| self.terms.admits(id, peer));
+        self.posing = posing.into_iter().map(|(id, _)| id.clone()).collect();
+        let rows: BTreeMap<&str, &Arc<Peer>> = peers
+            .into_iter()
+            .map(|(id, peer)| (id.as_str(), peer))
+            .collect();
         let same = |known: &Known| {
             rows.get(known.peer.cluster.as_str()).is_some_and(|peer| {
                 peer.controller == known.peer.controller
@@ -86,7 +97,7 @@ impl Peers {
                     .collect(),
             );
         }
-        for peer in rows.values() {
+        for peer in rows.into_values() {
             if let Some(known) = self.peers.get_mut(&peer.cluster) {
                 known.peer = Arc::clone(peer);
                 known.import.regrant(Arc::clone(peer));
@@ -138,10 +149,12 @@ impl Peers {
                 known.replace(all, view);
                 return true;
             }
-            Heard::Change(shown) => {
-                let key = shown.key();
-                known.import.take(*shown);
-                known.import.testify(&key, view);
+            Heard::Changes(changes) => {
+                for shown in changes {
+                    let key = shown.key();
+                    known.import.take(shown);
+                    known.import.testify(&key, view);
+                }
                 known.unsaved = true;
                 return true;
             }
@@ -189,9 +202,14 @@ impl Peers {
     }
 
     pub(super) fn findings(&self) -> Vec<Finding> {
-        self.peers
-            .values()
-            .flat_map(|known| known.import.findings())
+        let posing = self.posing.iter().map(|id| {
+            let message = "is not treated as a peer: allowed is another cluster of another trust domain, by its own controller; remove it";
+            let object = format!("peer {id}");
+            Finding::new(Severity::Error, "store", &object, "", message)
+        });
+        let imports = self.peers.values();
+        posing
+            .chain(imports.flat_map(|known| known.import.findings()))
             .collect()
     }
 

@@ -6,11 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use notify::{RecursiveMode, Watcher as _};
 use pelago_resources::{Finding, Severity};
 use tokio::sync::Notify;
@@ -77,7 +79,7 @@ fn watch(folder: &Path, stirred: &Arc<Notify>) -> Option<notify::RecommendedWatc
 
 struct Scan {
     texts: BTreeMap<String, String>,
-    refused: Vec<Finding>,
+    refused: BTreeMap<String, Finding>,
 }
 
 fn scan(folder: &Path) -> std::io::Result<Scan> {
@@ -96,50 +98,76 @@ fn scan(folder: &Path) -> std::io::Result<Scan> {
     paths.sort();
     let mut scan = Scan {
         texts: BTreeMap::new(),
-        refused: Vec::new(),
+        refused: BTreeMap::new(),
     };
+    let mut room = MAX_FOLDER;
     for (index, path) in paths.iter().enumerate() {
         let name = path.display().to_string();
         let outcome = if index < MAX_FILES {
-            text(path)
+            text(path, room)
         } else {
             Err(format!(
                 "at most {MAX_FILES} files are read from one folder"
             ))
         };
         match outcome {
-            Ok(Some(text)) => drop(scan.texts.insert(name, text)),
+            Ok(Some(text)) => {
+                room = room.saturating_sub(size(&text));
+                scan.texts.insert(name, text);
+            }
             Ok(None) => {}
-            Err(why) => scan
-                .refused
-                .push(Finding::new(Severity::Error, &name, "file", "", &why)),
+            Err(why) => {
+                let finding = Finding::new(Severity::Error, &name, "file", "", &why);
+                scan.refused.insert(name, finding);
+            }
         }
     }
     Ok(scan)
 }
 
 /// The file's text; `None` if it is gone by now or is a folder.
-fn text(path: &Path) -> Result<Option<String>, String> {
+fn text(path: &Path, room: u64) -> Result<Option<String>, String> {
     let cannot =
         |error: std::io::Error| format!("cannot be read: {error}; what it said before holds");
-    let file = match fs::File::open(path) {
+    // A pipe without a writer would wait for one for ever.
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path);
+    let file = match file {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // A link that leads nowhere for a moment is there all the same.
+        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => {
+            return Ok(None);
+        }
         Err(error) => return Err(cannot(error)),
     };
-    if file.metadata().map_err(cannot)?.is_dir() {
+    let kind = file.metadata().map_err(cannot)?;
+    if kind.is_dir() {
         return Ok(None);
+    }
+    if !kind.is_file() {
+        return Err("is no file that can be read; what it said before holds".to_owned());
     }
     let mut text = String::new();
     file.take(MAX_FILE + 1)
         .read_to_string(&mut text)
         .map_err(cannot)?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
+    if size(&text) > MAX_FILE {
         return Err(format!(
             "has more than {MAX_FILE} bytes: split it; what it said before holds"
         ));
     }
+    if size(&text) > room {
+        return Err(format!(
+            "makes the folder larger than {MAX_FOLDER} bytes; what it said before holds"
+        ));
+    }
     Ok(Some(text))
+}
+
+fn size(text: &str) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> Finding {
@@ -155,6 +183,8 @@ fn unreadable(folder: &Path, error: &std::io::Error) -> Finding {
 
 const MAX_FILES: usize = 10_000;
 const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// All files together.
+const MAX_FOLDER: u64 = 64 * 1024 * 1024;
 /// No event for so long means that writing is done.
 const QUIET: Duration = Duration::from_millis(50);
 /// Someone who never stops writing is read all the same.

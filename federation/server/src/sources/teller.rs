@@ -1,10 +1,10 @@
 //! Tells the one who reconciles what a source says, and people what is wrong
 //! with it, each once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pelago_resources::{Context, Finding};
+use pelago_resources::Finding;
 use tokio::sync::{Notify, watch};
 
 use super::testimony::Testimony;
@@ -22,17 +22,21 @@ impl Teller {
     pub(super) fn new(
         say: watch::Sender<Arc<Testimony>>,
         bell: &Arc<Notify>,
-        context: Context,
+        texts: Texts,
     ) -> Self {
         Self {
             say,
             bell: Arc::clone(bell),
-            texts: Texts::new(context),
+            texts,
         }
     }
 
     /// The source now holds exactly these texts.
-    pub(super) fn all(&mut self, texts: BTreeMap<String, String>, refused: Vec<Finding>) {
+    pub(super) fn all(
+        &mut self,
+        texts: BTreeMap<String, String>,
+        refused: BTreeMap<String, Finding>,
+    ) {
         let testimony = self.texts.update(texts, refused);
         self.tell(testimony);
     }
@@ -45,12 +49,22 @@ impl Teller {
 
     fn tell(&self, testimony: Testimony) {
         let old = self.say.borrow().clone();
-        for finding in &testimony.findings {
-            if !old.findings.contains(finding) {
-                tracing::warn!(%finding, "a source is not honoured as it is written");
-            }
+        let old: BTreeSet<&Finding> = old.findings.iter().collect();
+        let mut news = testimony.findings.iter().filter(|new| !old.contains(new));
+        for finding in news.by_ref().take(MAX_LINES) {
+            tracing::warn!(%finding, "a source is not honoured as it is written");
+        }
+        let more = news.count();
+        if more > 0 {
+            tracing::warn!(
+                more,
+                "a source has more that is not honoured: ask for the status"
+            );
         }
         self.say.send_replace(Arc::new(testimony));
         self.bell.notify_one();
     }
 }
+
+/// Whoever writes a file many times must not fill the log.
+const MAX_LINES: usize = 20;

@@ -178,3 +178,16 @@ fn a_wrong_value_breaks_the_document_and_still_never_permits() {
     let (decl, _) = policy("rule:\n- {}\nrules:\n- {}");
     assert_eq!(decl.expect("a policy").policy.rules, []);
 }
+
+#[test]
+fn a_name_that_is_made_for_duplicates_cannot_be_taken_and_each_repetition_is_told() {
+    let text = |name: &str| {
+        format!(
+            "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}}}\nspec: {{action: DENY}}\n"
+        )
+    };
+    let parsed = read("p.yaml", &text("pelago-duplicate-1"), &context());
+    assert!(parsed.broken && parsed.declarations.is_empty());
+    let parsed = read("p.yaml", &(text("a") + &text("a")), &context());
+    assert!(parsed.broken && parsed.declarations.len() == 2);
+}

@@ -6,9 +6,9 @@ use pelago_model::{
     ClusterId, ExportedEndpoint, ExportedService, Health, Hostname, Locality, Name, Namespace,
     NetworkId, SpiffeId, WorkloadUid,
 };
-use pelago_store::{Expected, MemoryStore, Store};
+use pelago_store::{MemoryStore, Store};
 
-use super::{PIECE, Saved, cut, load, sync, table};
+use super::{Imports, Saved, load};
 
 fn saved(endpoints: usize) -> Arc<Saved> {
     let endpoint = |index| ExportedEndpoint {
@@ -40,18 +40,17 @@ fn west() -> ClusterId {
 #[tokio::test]
 async fn large_states_come_back_and_removed_peers_leave_nothing() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let mut written = BTreeMap::new();
+    let mut imports = Imports::new(&store);
     for endpoints in [10, 10_000, 3, 8_000] {
         let now = saved(endpoints);
-        sync(&store, &[(west(), Arc::clone(&now))].into(), &mut written)
+        imports
+            .sync(&[(west(), Arc::clone(&now))].into())
             .await
             .expect("stored");
         let found = load(&store).await.expect("loaded");
         assert_eq!(found.get(&west()), Some(&now), "{endpoints}");
     }
-    sync(&store, &BTreeMap::new(), &mut written)
-        .await
-        .expect("stored");
+    imports.sync(&BTreeMap::new()).await.expect("stored");
     assert!(
         store
             .list("import/")
@@ -60,26 +59,4 @@ async fn large_states_come_back_and_removed_peers_leave_nothing() {
             .entries
             .is_empty()
     );
-}
-
-#[tokio::test]
-async fn a_state_that_is_not_whole_is_no_state() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let wanted = [(west(), saved(10_000))].into();
-    sync(&store, &wanted, &mut BTreeMap::new())
-        .await
-        .expect("stored");
-    table(&store)
-        .delete("west.0.1", Expected::Any)
-        .await
-        .expect("deleted");
-    assert!(load(&store).await.expect("loaded").is_empty());
-}
-
-#[test]
-fn pieces_are_cut_between_characters() {
-    let text = "ä".repeat(PIECE);
-    let pieces: Vec<&str> = cut(&text).collect();
-    assert!(pieces.iter().all(|piece| piece.len() <= PIECE) && pieces.len() == 2);
-    assert_eq!(pieces.concat(), text);
 }

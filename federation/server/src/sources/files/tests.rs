@@ -1,5 +1,6 @@
 //! On a real folder, with the kernel's own events.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -31,8 +32,9 @@ fn export(name: &str) -> String {
 fn open(folder: &Path) -> (Said, Scope) {
     let scope = Scope::new("test");
     let said = start(
-        Source::Files(folder.to_owned()),
+        (0, Source::Files(folder.to_owned())),
         context(),
+        &BTreeMap::new(),
         &Arc::new(Notify::new()),
         &scope,
     );
@@ -79,4 +81,26 @@ async fn a_folder_that_goes_is_an_error_and_one_that_comes_back_is_read() {
     fs::rename(&folder, parent.path().join("old")).expect("rename");
     let kept = until(&mut said, |said| !said.findings.is_empty()).await;
     assert_eq!(kept.facts.len(), 1);
+}
+
+/// A pipe would make the reader wait for ever, and a link that leads nowhere for
+/// a moment is not gone.
+#[tokio::test]
+async fn what_is_no_file_now_stops_nothing_and_keeps_what_it_said() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("data"), export("a")).expect("write");
+    std::os::unix::fs::symlink(path("data"), path("a.yaml")).expect("link");
+    let (mut said, _scope) = open(folder.path());
+    until(&mut said, |said| said.facts.len() == 1).await;
+    nix::unistd::mkfifo(&path("b.yaml"), nix::sys::stat::Mode::S_IRWXU).expect("pipe");
+    until(&mut said, |said| said.findings.len() == 1).await;
+    fs::remove_file(path("data")).expect("remove");
+    let kept = until(&mut said, |said| said.findings.len() == 2).await;
+    assert_eq!((kept.facts.len(), kept.texts.len()), (1, 1));
+    fs::remove_file(path("a.yaml")).expect("remove");
+    until(&mut said, |said| {
+        said.facts.is_empty() && said.findings.len() == 1
+    })
+    .await;
 }

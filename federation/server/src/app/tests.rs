@@ -399,9 +399,7 @@ async fn a_removed_peer_leaves_no_residue() {
     let [east, _west] = joined(&world).await;
     east.until(|s| endpoints(s, ORDERS) == 1).await;
     let saved = || async { east.store.list("import/").await.unwrap().entries.len() };
-    while saved().await == 0 {
-        tokio::time::advance(Duration::from_millis(100)).await;
-    }
+    wait("the import is kept", async || saved().await > 0).await;
     let table: Table<Peer> = Table::new(Arc::clone(&east.store), "peer");
     table.delete("west", Expected::Any).await.unwrap();
     let now = east
@@ -412,9 +410,7 @@ async fn a_removed_peer_leaves_no_residue() {
             .all(|s| s.cluster == cluster("east") && s.exported_to.is_empty())
     );
     assert!(east.status().await.peers.is_empty());
-    while saved().await > 0 {
-        tokio::time::advance(Duration::from_millis(100)).await;
-    }
+    wait("the import is gone", async || saved().await == 0).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -422,9 +418,10 @@ async fn a_restart_empties_nothing_and_believes_less_until_the_peer_speaks() {
     let world = World::new();
     let [east, west] = joined(&world).await;
     east.until(|s| endpoints(s, ORDERS) == 1).await;
-    while east.store.list("import/").await.unwrap().entries.is_empty() {
-        tokio::time::advance(Duration::from_millis(100)).await;
-    }
+    wait("the import is kept", async || {
+        !east.store.list("import/").await.unwrap().entries.is_empty()
+    })
+    .await;
     let store = Arc::clone(&east.store);
     east.stop().await;
     world.fabric.cut(&world.nets[0], &world.nets[1]);
@@ -596,9 +593,7 @@ async fn a_store_that_fails_holds_up_nothing_and_has_everything_once_it_works_ag
     let good = service("api", 1) + ENTRY;
     let east = world.controller(0, Arc::clone(&shared), &good).await;
     let entries = async || store.inner.list("entry/").await.unwrap().entries.len();
-    while entries().await == 0 {
-        tokio::time::advance(Duration::from_millis(10)).await;
-    }
+    wait("the entry is written", async || entries().await > 0).await;
     store.broken.store(true, Ordering::SeqCst);
     east.text.send_replace(service("api", 2));
     east.until(|s| endpoints(s, API) == 2).await;
@@ -610,9 +605,7 @@ async fn a_store_that_fails_holds_up_nothing_and_has_everything_once_it_works_ag
     );
     assert_eq!(entries().await, 1);
     store.broken.store(false, Ordering::SeqCst);
-    while entries().await > 0 {
-        tokio::time::advance(Duration::from_millis(10)).await;
-    }
+    wait("the entry is gone", async || entries().await == 0).await;
     east.stop().await;
     let east = world.controller(0, shared, "kind: [").await;
     east.until(|s| endpoints(s, API) == 2).await;
@@ -632,9 +625,10 @@ async fn a_policy_too_large_for_the_store_keeps_nothing_else_from_it() {
         .controller(0, Arc::clone(&store), &(large + small))
         .await;
     let keys = async |prefix: &str| store.list(prefix).await.unwrap().entries.len();
-    while keys("policy/").await == 0 || keys("source/").await == 0 {
-        tokio::time::advance(Duration::from_millis(10)).await;
-    }
+    wait("policy and source are kept", async || {
+        keys("policy/").await > 0 && keys("source/").await > 0
+    })
+    .await;
     assert_eq!(keys("policy/").await, 1);
     east.stop().await;
     let east = world.controller(0, Arc::clone(&store), "kind: [").await;
@@ -656,10 +650,10 @@ async fn a_peer_that_is_named_like_us_is_none() {
     posing.cluster = cluster("posing");
     east.add(posing).await;
     east.add(world.west.peer(&nowhere, &[], &[])).await;
-    while east.status().await.peers.is_empty() {
-        tokio::time::advance(Duration::from_millis(10)).await;
-        tokio::task::yield_now().await;
-    }
+    wait("the peer is shown", async || {
+        !east.status().await.peers.is_empty()
+    })
+    .await;
     assert_eq!(east.peer().await.cluster, "west");
     let status = east.status().await;
     assert_eq!((status.peers.len(), status.findings.len()), (1, 3));
@@ -674,10 +668,10 @@ async fn the_session_of_a_removed_peer_is_cut_at_once() {
     let table: Table<Peer> = Table::new(Arc::clone(&east.store), "peer");
     table.delete("west", Expected::Any).await.unwrap();
     let removed = Instant::now();
-    while west.peer().await.last_error.is_empty() {
-        tokio::time::advance(Duration::from_millis(10)).await;
-        tokio::task::yield_now().await;
-    }
+    wait("the session is cut", async || {
+        !west.peer().await.last_error.is_empty()
+    })
+    .await;
     assert!(
         removed.elapsed() < Duration::from_secs(1),
         "{:?}",
@@ -736,9 +730,10 @@ async fn entries_and_policies_reach_the_store_and_findings_the_status() {
             .filter(|key| !key.starts_with("audit/") && !key.starts_with("source/"))
             .collect::<Vec<_>>()
     };
-    while keys(&store).await != ["entry/shop.api", "policy/shop.p"] {
-        tokio::time::advance(Duration::from_millis(10)).await;
-    }
+    wait("entry and policy are kept", async || {
+        keys(&store).await == ["entry/shop.api", "policy/shop.p"]
+    })
+    .await;
     east.stop().await;
     // After a restart with a file that cannot be read the policy still holds,
     // and nothing is deleted.
@@ -750,14 +745,13 @@ async fn entries_and_policies_reach_the_store_and_findings_the_status() {
     assert_eq!(keys(&store).await, ["entry/shop.api", "policy/shop.p"]);
     east.text
         .send_replace(policy.replace("rules: [{}]", "rules: [{when: [{key: k}]}]"));
-    while keys(&store).await != ["policy/shop.p"] {
-        tokio::time::advance(Duration::from_millis(10)).await;
-    }
+    wait("only the policy is kept", async || {
+        keys(&store).await == ["policy/shop.p"]
+    })
+    .await;
     east.text.send_replace(String::new());
     east.until(|s| s.policies().count() == 0).await;
-    while !keys(&store).await.is_empty() {
-        tokio::time::advance(Duration::from_millis(10)).await;
-    }
+    wait("nothing is kept", async || keys(&store).await.is_empty()).await;
     let audit = pelago_store::Audit::new(store).list(10).await.unwrap();
     let verbs: Vec<&str> = audit.iter().map(|entry| entry.verb.as_str()).collect();
     assert_eq!(verbs, ["entry.delete", "entry.put"]);
@@ -827,4 +821,15 @@ async fn people_need_an_actor() {
         (status.cluster.as_str(), status.network.as_str()),
         ("east", "east/east-net")
     );
+}
+
+/// Waits for the thing in the clock of the test: a test that cannot pass fails
+/// after five of its minutes instead of hanging.
+async fn wait(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::advance(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
+    }
 }

@@ -21,7 +21,12 @@ fn session(world: &World, scope: &Scope, stored: Stored, kept: Option<Workloads>
 }
 
 async fn written(world: &World, svids: usize) -> Workloads {
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
+        assert!(
+            Instant::now() < deadline,
+            "{svids} SVIDs were never written"
+        );
         let own = world.east.id("pelago/node/east/n1");
         let kept = world.disk().load_workloads(&own).unwrap();
         if let Some(kept) = kept.filter(|kept| kept.svids.len() == svids) {
